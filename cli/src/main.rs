@@ -1,0 +1,3 @@
+//! The command-line tool `mobilenet`: one file a command.
+
+fn main() {}

@@ -1,0 +1,14 @@
+//! MobileNet V1 and V2 on any GPU that `wgpu` reaches.
+//!
+//! Data flows one way: `weights` (a checkpoint) and `model` (its configuration) give a [`graph::Graph`]; passes
+//! rewrite it; [`plan`] chooses a kernel for each node; [`engine`] runs the plan on a device. See ARCHITECTURE.md.
+
+pub mod error;
+pub mod graph;
+pub mod picture;
+mod tensor;
+pub mod weights;
+
+pub use error::{Error, Result};
+pub use tensor::Tensor;
+pub use wgpu;

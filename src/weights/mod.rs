@@ -1,0 +1,1 @@
+//! Checkpoints: bytes, names and layouts.
