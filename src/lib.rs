@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod graph;
+pub mod model;
 pub mod picture;
 mod tensor;
 pub mod weights;
