@@ -4,6 +4,8 @@
 #[path = "common/rule.rs"]
 mod rule;
 
+use mobilenet_wgpu::graph::{Activation, Graph, Shape};
+use mobilenet_wgpu::model::{BlockConfig, MobileNetConfig, PaddingRule};
 use safetensors::SafeTensors;
 
 #[test]
@@ -30,4 +32,68 @@ fn a_checkpoint_made_by_rule_is_a_safetensors_file() {
     assert_eq!(file.tensor("mobilenetv2_1.00_224/Logits/kernel:0").unwrap().shape(), [1280, 1000]);
     let (nchw, nhwc) = (case.input_nchw(), case.input_nhwc());
     assert_eq!(nhwc[(5 * 96 + 7) * 3 + 2], nchw[2 * 96 * 96 + 5 * 96 + 7]);
+}
+
+/// The configuration that a loader should find, out of the case's own layers.
+fn configuration(case: &rule::Case) -> MobileNetConfig {
+    let outputs = |name: &str| case.units.iter().find(|u| u.source == name).map(|u| u.outputs as u32);
+    let v1 = case.architecture == "mobilenet_v1";
+    let ideal = if v1 { MobileNetConfig::v1(case.width as f32) } else { MobileNetConfig::v2(case.width as f32) };
+    let block = |i: usize| {
+        let channels = outputs(&format!("block{i}.{}", if v1 { "pointwise" } else { "project" }))?;
+        Some(BlockConfig { expansion: outputs(&format!("block{i}.expand")), channels, stride: 1, residual: false })
+    };
+    let mut config = MobileNetConfig {
+        input: [case.height as u32, case.width_px as u32],
+        stem_channels: outputs("stem").unwrap(),
+        blocks: (1..).map_while(block).collect(),
+        last: outputs("last"),
+        classes: outputs("logits"),
+        padding: if case.padding == "same" { PaddingRule::Same } else { PaddingRule::Symmetric },
+        activation: if case.activation == "relu" { Activation::Relu } else { Activation::Relu6 },
+        batch_norm: (!case.folded).then_some(case.bn_eps as f32),
+        conv_bias: case.folded,
+        ..ideal.clone()
+    };
+    // timm's deeper networks repeat stages more often
+    match case.name.as_str() {
+        "timm_mobilenetv2_110d" => config.stages = vec![1, 3, 4, 5, 4, 4, 1],
+        "timm_mobilenetv2_120d" => config.stages = vec![1, 3, 5, 6, 5, 5, 1],
+        _ => {}
+    }
+    config.with_strides(&case.strides.clone().unwrap_or_else(|| ideal.strides())).unwrap()
+}
+
+fn shape(graph: &Graph, names: &[&str]) -> Shape {
+    graph.node(names.iter().find_map(|name| graph.find(name)).unwrap()).shape
+}
+
+#[test]
+fn graphs_have_the_shapes_that_the_frameworks_have() {
+    // Keras pads V1's strided depthwise convolutions on one side only, whatever the size.
+    for case in rule::cases().iter().filter(|case| case.name != "keras_v1_050_odd") {
+        let graph = configuration(case).graph().unwrap();
+        let nodes =
+            [("stem", vec!["stem"]), ("block7", vec!["block7.add", "block7.project", "block7.pointwise"]), ("features", vec!["features"])];
+        for (output, names) in nodes {
+            let expected = &case.shapes[output];
+            let expected = Shape::new(expected[2] as u32, expected[3] as u32, expected[1] as u32);
+            assert_eq!(shape(&graph, &names), expected, "{}: {output}", case.name);
+        }
+    }
+}
+
+#[test]
+fn width_multipliers_propose_the_channels_that_the_frameworks_build() {
+    let own_rounding = ["mobilenetv1_100h", "mobilenetv1_125", "110d", "120d", "coarse", "gluoncv_v2", "caffe_v2"];
+    let mut compared = 0;
+    for case in rule::cases().iter().filter(|case| !own_rounding.iter().any(|part| case.name.contains(part))) {
+        let (found, width) = (configuration(case), case.width as f32);
+        let ideal = if case.architecture == "mobilenet_v1" { MobileNetConfig::v1(width) } else { MobileNetConfig::v2(width) };
+        assert_eq!((found.stem_channels, found.last), (ideal.stem_channels, ideal.last), "{}", case.name);
+        let channels = |config: &MobileNetConfig| config.blocks.iter().map(|b| (b.channels, b.expansion)).collect::<Vec<_>>();
+        assert_eq!(channels(&found), channels(&ideal), "{}", case.name);
+        compared += 1;
+    }
+    assert!(compared > 30, "{compared} cases");
 }
