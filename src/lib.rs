@@ -3,10 +3,14 @@
 //! Data flows one way: `weights` (a checkpoint) and `model` (its configuration) give a [`graph::Graph`]; passes
 //! rewrite it; [`plan`] chooses a kernel for each node; [`engine`] runs the plan on a device. See ARCHITECTURE.md.
 
+pub mod engine;
 pub mod error;
+pub mod gpu;
 pub mod graph;
+pub mod kernel;
 pub mod model;
 pub mod picture;
+pub mod plan;
 mod tensor;
 pub mod weights;
 

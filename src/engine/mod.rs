@@ -1,0 +1,168 @@
+//! Running a plan on a device.
+//!
+//! An [`Engine`] is a device with its kernels; a [`Session`] is a network compiled on it for one size and batch. A run is
+//! recorded into an encoder, submitted, and waited for through its [`Pending`]; `run` does the three in one.
+
+mod pending;
+mod pipelines;
+mod program;
+mod session;
+
+pub use pending::{Outputs, Pending};
+pub use session::{Input, Session, SessionOptions};
+
+use crate::gpu::{self, AdapterOptions, DeviceProfile};
+use crate::kernel::{self, Precision, Variant};
+use crate::plan::Weight;
+use crate::{Error, Result};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+
+/// A device with the table of kernels; cheap to clone, shared by all threads.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    profile: DeviceProfile,
+    variants: Vec<Variant>,
+    pipelines: pipelines::Pipelines,
+    /// Weights in use, by owner, expression, packing and type; sessions of one model share them.
+    weights: Mutex<HashMap<WeightKey, Weak<wgpu::Buffer>>>,
+    lost: Arc<OnceLock<String>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct WeightKey {
+    owner: usize,
+    param: String,
+    packing: kernel::Packing,
+    half: bool,
+}
+
+impl Engine {
+    /// An engine on a device of our own, on the adapter that `options` asks for.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] if none fits; [`Error::Device`] if it cannot be opened.
+    pub async fn request(options: &AdapterOptions) -> Result<Self> {
+        let (device, queue) = gpu::request_device(options).await?;
+        let engine = Self::new(device, queue)?;
+        // Our device, so its one lost-callback is ours.
+        let lost = Arc::downgrade(&engine.shared.lost);
+        engine.shared.device.set_device_lost_callback(move |reason, message| {
+            if let Some(lost) = lost.upgrade() {
+                let _ = lost.set(format!("{reason:?}: {message}"));
+            }
+        });
+        Ok(engine)
+    }
+
+    /// [`Engine::request`], waiting.
+    ///
+    /// # Errors
+    /// As [`Engine::request`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(options: &AdapterOptions) -> Result<Self> {
+        pollster::block_on(Self::request(options))
+    }
+
+    /// An engine on the caller's device. No callback of the device is taken; its loss is seen by a failed read-back, or
+    /// told by [`Engine::notify_lost`].
+    ///
+    /// # Errors
+    /// [`Error::Limit`] if the device's limits are below what any plan needs.
+    pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
+        Self::with_variants(device, queue, kernel::variants())
+    }
+
+    /// An engine with another table of kernels, for instance with a user's own among them.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_variants(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>) -> Result<Self> {
+        let profile = DeviceProfile::of(&device);
+        let least = kernel::OpKind::Pointwise.bindings().len() as u32;
+        if profile.max_storage_buffers < least {
+            return Err(Error::Limit {
+                node: "any convolution".into(),
+                limit: "max_storage_buffers_per_shader_stage",
+                needed: least.into(),
+                available: profile.max_storage_buffers.into(),
+                hint: "open the device with the limits that `wanted` names".into(),
+            });
+        }
+        let pipelines = pipelines::Pipelines::default();
+        let (weights, lost) = Default::default();
+        Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, weights, lost }) })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &wgpu::Device {
+        &self.shared.device
+    }
+    /// The queue.
+    pub fn queue(&self) -> &wgpu::Queue {
+        &self.shared.queue
+    }
+    /// What plans have to know of the device.
+    pub fn profile(&self) -> &DeviceProfile {
+        &self.shared.profile
+    }
+    /// The table of kernels.
+    pub fn variants(&self) -> &[Variant] {
+        &self.shared.variants
+    }
+    /// Tells the engine that its device is lost (for guests, whose lost-callback is their own).
+    pub fn notify_lost(&self) {
+        let _ = self.shared.lost.set("the application said so".into());
+    }
+    /// Whether the device is known to be lost.
+    pub fn is_lost(&self) -> bool {
+        self.shared.lost.get().is_some()
+    }
+
+    fn check_alive(&self) -> Result<()> {
+        self.shared.lost.get().map_or(Ok(()), |why| Err(Error::DeviceLost(why.clone())))
+    }
+
+    /// The error of a failed operation: the device's loss, if it is known.
+    fn failure(&self, error: Error) -> Error {
+        self.shared.lost.get().map_or(error, |why| Error::DeviceLost(why.clone()))
+    }
+
+    /// A parameter on the GPU: found, or made by `values` and uploaded.
+    fn weight(
+        &self,
+        owner: usize,
+        weight: &Weight,
+        precision: Precision,
+        values: impl FnOnce() -> Result<Vec<f32>>,
+    ) -> Result<Arc<wgpu::Buffer>> {
+        let key = WeightKey { owner, param: weight.param.to_string(), packing: weight.packing, half: precision.needs_f16() };
+        if let Some(buffer) = lock(&self.shared.weights).get(&key).and_then(Weak::upgrade) {
+            return Ok(buffer);
+        }
+        let values = values()?;
+        let expected = weight.shape.elements();
+        if values.len() as u64 != expected {
+            let message = format!("expected {expected} values for {:?}, found {}", weight.shape, values.len());
+            return Err(Error::Tensor { name: weight.param.to_string(), message });
+        }
+        let packed = kernel::pack(&values, weight.shape, weight.packing, precision);
+        let buffer = Arc::new(pipelines::filled_buffer(&self.shared.device, &key.param, &packed)?);
+        let mut weights = lock(&self.shared.weights);
+        weights.retain(|_, b| b.strong_count() > 0);
+        weights.insert(key, Arc::downgrade(&buffer));
+        Ok(buffer)
+    }
+}
+
+/// A lock that survives a panic elsewhere: our data under locks is valid at every step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

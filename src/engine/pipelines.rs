@@ -1,0 +1,104 @@
+//! Pipelines, made once for each (variant, precision) and shared by all sessions; and buffers with content.
+
+use super::{Engine, lock};
+use crate::gpu::Scope;
+use crate::kernel::{Binding, OpKind, Precision, Variant, specialise};
+use crate::{Error, Result};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex};
+
+/// A compiled kernel.
+#[derive(Debug)]
+pub(super) struct Pipeline {
+    pub pipeline: wgpu::ComputePipeline,
+    pub layout: wgpu::BindGroupLayout,
+    pub op: OpKind,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pipelines {
+    made: Mutex<HashMap<(usize, Precision), Arc<Pipeline>>>,
+    /// Pipelines that have been dispatched once, by address (they live as long as the engine).
+    pub warmed: Mutex<HashSet<usize>>,
+}
+
+impl Engine {
+    /// The pipeline of the variant in `row` of the table.
+    pub(super) async fn pipeline(&self, row: usize, precision: Precision) -> Result<Arc<Pipeline>> {
+        if let Some(made) = lock(&self.shared.pipelines.made).get(&(row, precision)) {
+            return Ok(made.clone());
+        }
+        let variant = &self.shared.variants[row];
+        let pipeline = Arc::new(self.compile(variant, precision).await?);
+        lock(&self.shared.pipelines.made).insert((row, precision), pipeline.clone());
+        Ok(pipeline)
+    }
+
+    async fn compile(&self, variant: &Variant, precision: Precision) -> Result<Pipeline> {
+        let device = &self.shared.device;
+        let (pipeline, caught) = {
+            let scope = Scope::open(device);
+            let pipeline = create(device, variant, precision);
+            (pipeline, scope.close())
+        };
+        caught.await.map_err(|error| match error {
+            Error::Device(message) => Error::Kernel { name: format!("{}/{}", variant.op, variant.name), message },
+            other => self.failure(other),
+        })?;
+        Ok(pipeline)
+    }
+}
+
+fn create(device: &wgpu::Device, variant: &Variant, precision: Precision) -> Pipeline {
+    let label = format!("{}/{} {precision}", variant.op, variant.name);
+    let source = wgpu::ShaderSource::Wgsl(specialise(&variant.source, precision).into());
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source });
+    let layout = bind_group_layout(device, variant.op);
+    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(&label),
+        bind_group_layouts: &[Some(&layout)],
+        ..Default::default()
+    });
+    let constants: Vec<(&str, f64)> = variant.parameters.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(&label),
+        layout: Some(&pipeline_layout),
+        module: &module,
+        entry_point: Some("main"),
+        compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, zero_initialize_workgroup_memory: false },
+        cache: None,
+    });
+    Pipeline { pipeline, layout, op: variant.op }
+}
+
+/// Binding 0 is the layer's uniform at a dynamic offset; storage bindings follow as the op lists them.
+fn bind_group_layout(device: &wgpu::Device, op: OpKind) -> wgpu::BindGroupLayout {
+    let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        count: None,
+    };
+    let storage = op.bindings().iter().map(|(_, binding, what)| {
+        let read_only = *what != Binding::Output;
+        entry(*binding, wgpu::BufferBindingType::Storage { read_only }, false)
+    });
+    let entries: Vec<_> = std::iter::once(entry(0, wgpu::BufferBindingType::Uniform, true)).chain(storage).collect();
+    device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name()), entries: &entries })
+}
+
+/// A storage buffer that holds `bytes`.
+pub(super) fn filled_buffer(device: &wgpu::Device, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
+    let size = (bytes.len() as u64).next_multiple_of(16).max(16);
+    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: true,
+    });
+    let mut view = buffer.get_mapped_range_mut(..).map_err(|e| Error::Device(format!("a new buffer could not be mapped: {e}")))?;
+    view.slice(..bytes.len()).copy_from_slice(bytes);
+    drop(view);
+    buffer.unmap();
+    Ok(buffer)
+}

@@ -1,0 +1,192 @@
+//! A plan compiled for a device: pipelines, weight buffers, slots and bind groups. Immutable.
+
+use super::pipelines::Pipeline;
+use super::{Engine, lock};
+use crate::gpu::Scope;
+use crate::graph::Param;
+use crate::kernel::{Binding, Layer};
+use crate::plan::{Plan, Source, Step};
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Evaluates a parameter to f32 values in the canonical layout.
+pub(super) type Evaluate<'a> = dyn Fn(&Param) -> Result<Vec<f32>> + 'a;
+
+#[derive(Debug)]
+pub(super) struct Program {
+    pub plan: Plan,
+    pub slots: Vec<wgpu::Buffer>,
+    pub steps: Vec<Compiled>,
+    /// Uniforms of all steps, once for each place of the ring.
+    pub uniforms: wgpu::Buffer,
+    /// Bytes from one step's uniform to the next.
+    pub stride: u32,
+}
+
+/// A step with what the device needs for it.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    pipeline: Arc<Pipeline>,
+    /// Weights and biases by binding.
+    weights: Vec<(u32, Arc<wgpu::Buffer>)>,
+    /// One bind group, or one for each place of the ring if the step reads the input.
+    bind_groups: Vec<wgpu::BindGroup>,
+}
+
+impl Program {
+    /// Compiles `plan`; `inputs` are the ring's input buffers.
+    pub async fn new(engine: &Engine, plan: Plan, owner: usize, evaluate: &Evaluate<'_>, inputs: &[wgpu::Buffer]) -> Result<Self> {
+        let profile = engine.profile();
+        let mut pipelines = Vec::new();
+        for step in &plan.steps {
+            pipelines.push(engine.pipeline(step.row, plan.precision).await?);
+        }
+        if profile.compiles_at_dispatch {
+            warm_up(engine, &pipelines).await?;
+        }
+        let (program, caught) = {
+            let scope = Scope::open(engine.device());
+            let program = build(engine, plan, owner, evaluate, inputs, pipelines);
+            (program, scope.close())
+        };
+        caught.await.map_err(|e| engine.failure(e))?;
+        program
+    }
+
+    /// Workgroups of each step and the bytes of all uniforms for `batch` pictures.
+    pub fn geometry(&self, engine: &Engine, batch: u32) -> (Vec<[u32; 3]>, Vec<u8>) {
+        let mut bytes = vec![0; self.stride as usize * self.plan.steps.len()];
+        let groups = self.plan.steps.iter().enumerate().map(|(i, step)| {
+            let (groups, layer) = step.at(batch, &engine.variants()[step.row], engine.profile());
+            let start = i * self.stride as usize;
+            bytes[start..start + size_of::<Layer>()].copy_from_slice(bytemuck::bytes_of(&layer));
+            groups
+        });
+        (groups.collect(), bytes)
+    }
+
+    /// Records step `i` into a pass.
+    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, i: usize, place: usize, groups: [u32; 3]) {
+        let step = &self.steps[i];
+        let bind_group = step.bind_groups.get(place).or(step.bind_groups.first());
+        let offset = (place * self.plan.steps.len() + i) as u32 * self.stride;
+        pass.set_pipeline(&step.pipeline.pipeline);
+        pass.set_bind_group(0, bind_group, &[offset]);
+        pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+    }
+}
+
+fn build(
+    engine: &Engine,
+    plan: Plan,
+    owner: usize,
+    evaluate: &Evaluate<'_>,
+    inputs: &[wgpu::Buffer],
+    pipelines: Vec<Arc<Pipeline>>,
+) -> Result<Program> {
+    let device = engine.device();
+    let stride = (size_of::<Layer>() as u32).next_multiple_of(engine.profile().uniform_alignment.max(16));
+    let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("layers"),
+        size: u64::from(stride) * (plan.steps.len() * inputs.len()) as u64,
+        usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let slot = |size: &u64| {
+        device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("activations"),
+            size: (*size).max(16),
+            usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        })
+    };
+    let slots: Vec<_> = plan.slots.iter().map(slot).collect();
+    let mut steps = Vec::new();
+    for (step, pipeline) in plan.steps.iter().zip(pipelines) {
+        let mut weights = Vec::new();
+        for (_, binding, what) in step.case.op.bindings() {
+            if let Some(weight) = step.weight(*what) {
+                weights.push((*binding, engine.weight(owner, weight, plan.precision, || evaluate(&weight.param))?));
+            }
+        }
+        let reads_input = step.input == Source::Input || step.residual == Some(Source::Input);
+        let mut compiled = Compiled { pipeline, weights, bind_groups: Vec::new() };
+        for input in inputs.iter().take(if reads_input { inputs.len() } else { 1 }) {
+            let group = bind_group(engine, step, &compiled, &slots, &uniforms, input)?;
+            compiled.bind_groups.push(group);
+        }
+        steps.push(compiled);
+    }
+    Ok(Program { plan, slots, steps, uniforms, stride })
+}
+
+fn bind_group(
+    engine: &Engine,
+    step: &Step,
+    compiled: &Compiled,
+    slots: &[wgpu::Buffer],
+    uniforms: &wgpu::Buffer,
+    input: &wgpu::Buffer,
+) -> Result<wgpu::BindGroup> {
+    let source = |source: Source| match source {
+        Source::Input => input,
+        Source::Slot(i) => &slots[i],
+    };
+    let layer = wgpu::BufferBinding { buffer: uniforms, offset: 0, size: wgpu::BufferSize::new(size_of::<Layer>() as u64) };
+    let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(layer) }];
+    for (name, binding, what) in step.case.op.bindings() {
+        let buffer = match what {
+            Binding::Input => source(step.input),
+            Binding::Output => &slots[step.output],
+            Binding::Residual => source(step.residual.unwrap_or(step.input)),
+            Binding::Weights(_) | Binding::Bias(_) => {
+                let found = compiled.weights.iter().find(|(b, _)| b == binding);
+                &found.ok_or_else(|| Error::Kernel { name: step.variant.clone(), message: format!("`{name}` has no weights") })?.1
+            }
+        };
+        entries.push(wgpu::BindGroupEntry { binding: *binding, resource: buffer.as_entire_binding() });
+    }
+    Ok(engine.device().create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some(&step.node),
+        layout: &compiled.pipeline.layout,
+        entries: &entries,
+    }))
+}
+
+/// Dispatches each pipeline once with no workgroups: a driver that compiles at the first dispatch, on its queue, then
+/// does so while we pack and upload weights.
+async fn warm_up(engine: &Engine, pipelines: &[Arc<Pipeline>]) -> Result<()> {
+    let device = engine.device();
+    let mut distinct = BTreeMap::new();
+    for pipeline in pipelines {
+        distinct.entry(Arc::as_ptr(pipeline) as usize).or_insert(pipeline);
+    }
+    let fresh: Vec<_> = {
+        let mut warmed = lock(&engine.shared.pipelines.warmed);
+        distinct.into_iter().filter(|(key, _)| warmed.insert(*key)).map(|(_, p)| p).collect()
+    };
+    let caught = {
+        let scope = Scope::open(device);
+        let buffer = |usage| device.create_buffer(&wgpu::BufferDescriptor { label: Some("warm-up"), size: 256, usage, mapped_at_creation: false });
+        let (uniform, read, write) = (buffer(wgpu::BufferUsages::UNIFORM), buffer(wgpu::BufferUsages::STORAGE), buffer(wgpu::BufferUsages::STORAGE));
+        let mut encoder = device.create_command_encoder(&Default::default());
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for pipeline in fresh {
+                let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform.as_entire_binding() }];
+                entries.extend(pipeline.op.bindings().iter().map(|(_, binding, what)| {
+                    let buffer = if *what == Binding::Output { &write } else { &read };
+                    wgpu::BindGroupEntry { binding: *binding, resource: buffer.as_entire_binding() }
+                }));
+                let descriptor = wgpu::BindGroupDescriptor { label: Some("warm-up"), layout: &pipeline.layout, entries: &entries };
+                pass.set_pipeline(&pipeline.pipeline);
+                pass.set_bind_group(0, &device.create_bind_group(&descriptor), &[0]);
+                pass.dispatch_workgroups(0, 0, 0);
+            }
+        }
+        engine.queue().submit([encoder.finish()]);
+        scope.close()
+    };
+    caught.await.map_err(|e| engine.failure(e))
+}

@@ -1,0 +1,178 @@
+//! Finding an adapter and opening a device on it.
+
+use super::profile::backend;
+use crate::{Error, Result};
+
+/// Which adapter to take. Without a wish: the best real GPU, else a software one; the environment variables that
+/// wgpu's users know (`WGPU_BACKEND`, `WGPU_ADAPTER_NAME`) count where a wish is missing.
+#[derive(Clone, Debug, Default)]
+pub struct AdapterOptions {
+    /// Part of the adapter's name (case does not matter), or its index in [`adapters`].
+    pub adapter: Option<String>,
+    /// Backends to look at, such as `vulkan` or `metal,dx12`.
+    pub backend: Option<String>,
+}
+
+/// An adapter as it is listed.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct AdapterSummary {
+    /// Place in the list.
+    pub index: usize,
+    /// Name.
+    pub name: String,
+    /// `vulkan`, `metal`, `dx12` …
+    pub backend: String,
+    /// `discrete`, `integrated`, `virtual`, `cpu` or `other`.
+    pub device_type: &'static str,
+    /// Driver and version.
+    pub driver: String,
+    /// Whether shaders may use f16.
+    pub f16: bool,
+    /// Smallest and largest subgroup; `None` without subgroup operations.
+    pub subgroup: Option<[u32; 2]>,
+    /// Whether passes can write timestamps.
+    pub timestamps: bool,
+    /// Whether compiled pipelines can be kept.
+    pub pipeline_cache: bool,
+    /// Bytes of one storage binding.
+    pub max_storage_buffer_binding_size: u64,
+    /// Bytes of one buffer.
+    pub max_buffer_size: u64,
+    /// Bytes of workgroup memory.
+    pub max_compute_workgroup_storage_size: u32,
+    /// Invocations of a workgroup.
+    pub max_compute_invocations_per_workgroup: u32,
+}
+
+fn instance(options: &AdapterOptions) -> Result<(wgpu::Instance, wgpu::Backends)> {
+    let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle().with_env();
+    if let Some(names) = &options.backend {
+        descriptor.backends = wgpu::Backends::from_comma_list(names);
+        if descriptor.backends.is_empty() {
+            let message = format!("`{names}` is no backend; known: vulkan, metal, dx12, webgpu");
+            return Err(Error::Option { option: "backend", message });
+        }
+    }
+    let backends = descriptor.backends;
+    Ok((wgpu::Instance::new(descriptor), backends))
+}
+
+async fn list(options: &AdapterOptions) -> Result<Vec<wgpu::Adapter>> {
+    let (instance, backends) = instance(options)?;
+    let mut found = instance.enumerate_adapters(backends).await;
+    found.sort_by_key(|a| rank(&a.get_info()));
+    Ok(found)
+}
+
+/// Real GPUs first, software last; OpenGL after the others.
+fn rank(info: &wgpu::AdapterInfo) -> (u8, u8) {
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    };
+    (kind, u8::from(info.backend == wgpu::Backend::Gl))
+}
+
+/// All adapters, the best first.
+///
+/// # Errors
+/// [`Error::Option`] for a backend that does not exist.
+pub async fn adapters(options: &AdapterOptions) -> Result<Vec<AdapterSummary>> {
+    Ok(list(options).await?.iter().enumerate().map(|(i, a)| summary(i, a)).collect())
+}
+
+fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    AdapterSummary {
+        index,
+        backend: backend(&info),
+        device_type: match info.device_type {
+            wgpu::DeviceType::DiscreteGpu => "discrete",
+            wgpu::DeviceType::IntegratedGpu => "integrated",
+            wgpu::DeviceType::VirtualGpu => "virtual",
+            wgpu::DeviceType::Cpu => "cpu",
+            wgpu::DeviceType::Other => "other",
+        },
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        subgroup: features.contains(wgpu::Features::SUBGROUP).then_some([info.subgroup_min_size, info.subgroup_max_size]),
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
+        pipeline_cache: features.contains(wgpu::Features::PIPELINE_CACHE),
+        max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+        max_buffer_size: limits.max_buffer_size,
+        max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+        name: info.name,
+    }
+}
+
+/// Features that the engine would like and limits that it would use on `adapter`: all that is there of them.
+///
+/// It must have none of the features, and runs within WebGPU's default limits; larger limits allow larger batches.
+pub fn wanted(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) {
+    use wgpu::Features as F;
+    let liked = F::SHADER_F16 | F::SUBGROUP | F::TIMESTAMP_QUERY | F::PIPELINE_CACHE;
+    let has = adapter.limits();
+    let limits = wgpu::Limits {
+        max_buffer_size: has.max_buffer_size,
+        max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
+        max_storage_buffers_per_shader_stage: has.max_storage_buffers_per_shader_stage.min(8),
+        max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup: has.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x: has.max_compute_workgroup_size_x,
+        max_compute_workgroup_size_y: has.max_compute_workgroup_size_y,
+        max_texture_dimension_2d: has.max_texture_dimension_2d,
+        min_uniform_buffer_offset_alignment: has.min_uniform_buffer_offset_alignment,
+        min_storage_buffer_offset_alignment: has.min_storage_buffer_offset_alignment,
+        ..wgpu::Limits::downlevel_defaults()
+    };
+    (adapter.features() & liked, limits)
+}
+
+/// Opens a device of our own on the adapter that `options` asks for.
+///
+/// # Errors
+/// [`Error::NoAdapter`] if none fits, with those that are there; [`Error::Device`] if it cannot be opened.
+pub async fn request_device(options: &AdapterOptions) -> Result<(wgpu::Device, wgpu::Queue)> {
+    let adapter = choose(options).await?;
+    let (required_features, required_limits) = wanted(&adapter);
+    let descriptor = wgpu::DeviceDescriptor { label: Some("mobilenet"), required_features, required_limits, ..Default::default() };
+    let opened = adapter.request_device(&descriptor).await;
+    let (device, queue) = opened.map_err(|e| Error::Device(format!("{} could not be opened: {e}", adapter.get_info().name)))?;
+    // The default handler panics; errors of ours are caught by scopes, what is left goes to the log.
+    device.on_uncaptured_error(std::sync::Arc::new(|e: wgpu::Error| tracing::error!("uncaptured device error: {e}")));
+    Ok((device, queue))
+}
+
+#[cfg(target_arch = "wasm32")]
+async fn choose(options: &AdapterOptions) -> Result<wgpu::Adapter> {
+    let (instance, _) = instance(options)?;
+    let wish = wgpu::RequestAdapterOptions { power_preference: wgpu::PowerPreference::HighPerformance, ..Default::default() };
+    let found = instance.request_adapter(&wish).await;
+    found.map_err(|e| Error::NoAdapter(format!("the browser offers no WebGPU adapter ({e}); use a current browser, or the CPU")))
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+async fn choose(options: &AdapterOptions) -> Result<wgpu::Adapter> {
+    let mut found = list(options).await?;
+    if found.is_empty() {
+        let hint = "install one (on Debian or Ubuntu without a GPU: apt-get install mesa-vulkan-drivers), or use the CPU";
+        return Err(Error::NoAdapter(format!("no GPU driver was found; {hint}")));
+    }
+    let env = std::env::var("WGPU_ADAPTER_NAME").ok().filter(|n| !n.is_empty());
+    let Some(wish) = options.adapter.clone().or(env) else { return Ok(found.swap_remove(0)) };
+    let index = match wish.parse::<usize>() {
+        Ok(index) => (index < found.len()).then_some(index),
+        Err(_) => found.iter().position(|a| a.get_info().name.to_lowercase().contains(&wish.to_lowercase())),
+    };
+    match index {
+        Some(index) => Ok(found.swap_remove(index)),
+        None => {
+            let names: Vec<_> = found.iter().enumerate().map(|(i, a)| format!("{i}: {}", a.get_info().name)).collect();
+            Err(Error::NoAdapter(format!("`{wish}` is none of the adapters here: {}", names.join("; "))))
+        }
+    }
+}

@@ -1,0 +1,43 @@
+//! Dense convolutions of any kernel: the stem, and networks of a user's own.
+
+use super::pointwise::subgroup8;
+use super::{Geometry, OpKind, Variant, row};
+use crate::gpu::DeviceClass;
+
+pub(super) fn variants() -> Vec<Variant> {
+    vec![
+        Variant {
+            cost: |case, profile| case.macs() as f64 * if profile.class == DeviceClass::Software { 0.4 } else { 0.001 },
+            ..row(
+                OpKind::Convolution,
+                "direct",
+                "shaders/convolution/direct.wgsl",
+                include_str!("../../shaders/convolution/direct.wgsl"),
+                "thread: 1 pixel x 4 channels; workgroup: 8 pixels x 32 channels",
+            )
+        },
+        Variant {
+            invocations: 8,
+            applies: |case, profile| {
+                subgroup8(case, profile)?;
+                if case.input.channels > 4 {
+                    return Err("it is for up to four input channels");
+                }
+                if case.residual { Err("it adds no residual") } else { Ok(()) }
+            },
+            geometry: |case, _| Geometry {
+                workgroups: [case.output.c4().div_ceil(8), case.pixels().div_ceil(14), 1],
+                rows: case.input.channels,
+                rounds: 7,
+            },
+            cost: |case, _| case.macs() as f64 * 0.1,
+            ..row(
+                OpKind::Convolution,
+                "subgroup8_14",
+                "shaders/convolution/subgroup8_14.wgsl",
+                include_str!("../../shaders/convolution/subgroup8_14.wgsl"),
+                "thread: 14 pixels x 4 channels; workgroup (one subgroup of 8): 14 pixels x 32 channels",
+            )
+        },
+    ]
+}

@@ -1,0 +1,92 @@
+//! Depthwise convolutions.
+
+use super::{Case, Geometry, OpKind, Variant, row};
+use crate::gpu::{DeviceClass, DeviceProfile};
+
+pub(super) fn variants() -> Vec<Variant> {
+    let strip = |name, file, source, summary| Variant {
+        invocations: 8,
+        geometry: strips,
+        cost: strip_cost,
+        ..row(OpKind::Depthwise, name, file, source, summary)
+    };
+    vec![
+        Variant {
+            cost: |case, profile| {
+                let threads = f64::from(case.pixels()) * f64::from(case.output.c4());
+                let taps = f64::from(case.kernel[0] * case.kernel[1]);
+                match profile.class {
+                    DeviceClass::Software => threads * taps * 3.5,
+                    DeviceClass::Integrated => threads * taps * 0.01 + 2_000.0,
+                    DeviceClass::Mobile => threads * taps * 0.02 + 4_000.0,
+                    DeviceClass::Discrete => threads * taps * 0.0012 + 1_500.0,
+                }
+            },
+            ..row(
+                OpKind::Depthwise,
+                "direct",
+                "shaders/depthwise/direct.wgsl",
+                include_str!("../../shaders/depthwise/direct.wgsl"),
+                "thread: 1 pixel x 4 channels; workgroup: 8 pixels x 32 channels",
+            )
+        },
+        Variant {
+            applies: |case, _| three_by_three(case, 1),
+            ..strip(
+                "strip_s1",
+                "shaders/depthwise/strip_s1.wgsl",
+                include_str!("../../shaders/depthwise/strip_s1.wgsl"),
+                "thread: a strip of 4 columns x rows x 4 channels, every input loaded once; workgroup: 8 strips side by side in channels",
+            )
+        },
+        Variant {
+            applies: |case, _| three_by_three(case, 2),
+            ..strip(
+                "strip_s2",
+                "shaders/depthwise/strip_s2.wgsl",
+                include_str!("../../shaders/depthwise/strip_s2.wgsl"),
+                "thread: a strip of 4 columns x rows x 4 channels at stride 2; workgroup: 8 strips side by side in channels",
+            )
+        },
+    ]
+}
+
+fn three_by_three(case: &Case, stride: u32) -> Result<(), &'static str> {
+    if case.kernel != [3, 3] || case.stride != stride {
+        return Err("it is for 3x3 filters at one stride");
+    }
+    if case.residual { Err("it adds no residual") } else { Ok(()) }
+}
+
+/// On software adapters a thread takes the whole height; a GPU wants more threads.
+fn rows(case: &Case, profile: &DeviceProfile) -> u32 {
+    let rows = match profile.class {
+        DeviceClass::Software => case.output.height,
+        DeviceClass::Discrete => 2,
+        _ => 4,
+    };
+    // z holds pictures times bands: fewer bands where that would be too many.
+    let most = (profile.max_workgroups / case.batch.max(1)).max(1);
+    rows.max(case.output.height.div_ceil(most)).clamp(1, case.output.height)
+}
+
+fn strips(case: &Case, profile: &DeviceProfile) -> Geometry {
+    let rows = rows(case, profile);
+    let bands = case.output.height.div_ceil(rows);
+    Geometry { workgroups: [case.output.c4().div_ceil(8), case.output.width.div_ceil(4), case.batch * bands], rows, rounds: 9 }
+}
+
+fn strip_cost(case: &Case, profile: &DeviceProfile) -> f64 {
+    let rows = rows(case, profile);
+    let bands = f64::from(case.output.height.div_ceil(rows));
+    let threads = f64::from(case.batch) * f64::from(case.output.width.div_ceil(4)) * f64::from(case.output.c4()) * bands;
+    let columns = if case.stride == 1 { 6.0 } else { 9.0 };
+    let loads = columns * f64::from(rows * case.stride + 3 - case.stride);
+    let per_load = match profile.class {
+        DeviceClass::Software => 2.4,
+        DeviceClass::Integrated => 0.015,
+        DeviceClass::Mobile => 0.03,
+        DeviceClass::Discrete => 0.002,
+    };
+    threads * loads * per_load + 1_500.0
+}

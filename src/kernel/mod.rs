@@ -1,0 +1,238 @@
+//! The variant table: for each op its kernels, where each applies, how its weights are packed and how it is dispatched.
+//!
+//! A kernel is added in two places: a `.wgsl` file under `shaders/OP/`, and a row in the table of its op's file here.
+//! A user's kernel is a row like ours. Nothing here touches a device.
+
+mod case;
+mod convolution;
+mod depthwise;
+mod elementwise;
+mod layer;
+mod packing;
+mod pointwise;
+mod pool;
+mod shader;
+mod softmax;
+
+pub use case::Case;
+pub use layer::Layer;
+pub use packing::{Packing, WeightShape, pack};
+pub use shader::{Precision, specialise};
+
+use crate::gpu::DeviceProfile;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
+
+/// Kinds of kernels; a graph's op maps to one of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OpKind {
+    /// Dense convolution of any kernel (the stem).
+    Convolution,
+    /// Depthwise convolution.
+    Depthwise,
+    /// 1x1 convolution, and the linear layer.
+    Pointwise,
+    /// Batch normalisation that was not folded.
+    BatchNorm,
+    /// Activation that was not fused.
+    Activation,
+    /// Sum that was not fused.
+    Add,
+    /// Global average pooling.
+    Pool,
+    /// Softmax.
+    Softmax,
+    /// Depthwise and pointwise in one dispatch.
+    Separable,
+    /// Expand, depthwise, project and residual in one dispatch.
+    InvertedResidual,
+}
+
+/// What a kernel's binding holds. Binding 0 is always the [`Layer`] uniform; storage bindings follow from 1 on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Binding {
+    /// The node's first input.
+    Input,
+    /// The node's value (read and written).
+    Output,
+    /// Filters or weights of convolution `n` of the node.
+    Weights(usize),
+    /// Bias of convolution `n` of the node.
+    Bias(usize),
+    /// The node's second input; the first where there is none.
+    Residual,
+}
+
+impl OpKind {
+    /// All kinds.
+    pub const ALL: [OpKind; 10] = [
+        OpKind::Convolution,
+        OpKind::Depthwise,
+        OpKind::Pointwise,
+        OpKind::BatchNorm,
+        OpKind::Activation,
+        OpKind::Add,
+        OpKind::Pool,
+        OpKind::Softmax,
+        OpKind::Separable,
+        OpKind::InvertedResidual,
+    ];
+
+    /// The storage bindings of the op's kernels, from binding 1 on.
+    pub const fn bindings(self) -> &'static [(&'static str, u32, Binding)] {
+        use Binding::{Bias, Input, Output, Residual, Weights};
+        match self {
+            OpKind::Convolution | OpKind::Depthwise | OpKind::Pointwise => {
+                &[("input", 1, Input), ("output", 2, Output), ("weights", 3, Weights(0)), ("bias", 4, Bias(0)), ("residual", 5, Residual)]
+            }
+            OpKind::BatchNorm => &[("input", 1, Input), ("output", 2, Output), ("weights", 3, Weights(0)), ("bias", 4, Bias(0))],
+            OpKind::Activation | OpKind::Pool | OpKind::Softmax => &[("input", 1, Input), ("output", 2, Output)],
+            OpKind::Add => &[("input", 1, Input), ("output", 2, Output), ("residual", 5, Residual)],
+            OpKind::Separable => &[
+                ("input", 1, Input),
+                ("output", 2, Output),
+                ("depthwise_weights", 3, Weights(0)),
+                ("depthwise_bias", 4, Bias(0)),
+                ("pointwise_weights", 5, Weights(1)),
+                ("pointwise_bias", 6, Bias(1)),
+            ],
+            OpKind::InvertedResidual => &[
+                ("input", 1, Input),
+                ("output", 2, Output),
+                ("expand_weights", 3, Weights(0)),
+                ("expand_bias", 4, Bias(0)),
+                ("depthwise_weights", 5, Weights(1)),
+                ("depthwise_bias", 6, Bias(1)),
+                ("project_weights", 7, Weights(2)),
+                ("project_bias", 8, Bias(2)),
+            ],
+        }
+    }
+
+    /// The name in tables, records and commands.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OpKind::Convolution => "convolution",
+            OpKind::Depthwise => "depthwise",
+            OpKind::Pointwise => "pointwise",
+            OpKind::BatchNorm => "batch_norm",
+            OpKind::Activation => "activation",
+            OpKind::Add => "add",
+            OpKind::Pool => "pool",
+            OpKind::Softmax => "softmax",
+            OpKind::Separable => "separable",
+            OpKind::InvertedResidual => "inverted_residual",
+        }
+    }
+}
+
+impl fmt::Display for OpKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a kernel is dispatched for a case, and the two numbers of [`Layer`] that are the variant's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Geometry {
+    /// Workgroups in x, y and z.
+    pub workgroups: [u32; 3],
+    /// `layer.rows`.
+    pub rows: u32,
+    /// `layer.rounds`.
+    pub rounds: u32,
+}
+
+/// A rule of a variant: whether it applies to a case on a device; the error says why not.
+pub type Applies = fn(&Case, &DeviceProfile) -> Result<(), &'static str>;
+
+/// One kernel.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    /// The op that it computes.
+    pub op: OpKind,
+    /// Its name, unique within the op.
+    pub name: Cow<'static, str>,
+    /// The file, as the tool prints it.
+    pub file: Cow<'static, str>,
+    /// Its WGSL, for f32 (see [`specialise`]).
+    pub source: Cow<'static, str>,
+    /// What one thread and one workgroup compute, in a line.
+    pub summary: Cow<'static, str>,
+    /// `override` constants.
+    pub parameters: Vec<(String, f64)>,
+    /// Packing of its dense filters, one for each of its convolutions (depthwise filters have one packing).
+    pub packing: Packing,
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// Bytes of workgroup memory in f32.
+    pub workgroup_memory: u32,
+    /// Where it applies, beyond limits that are checked for all.
+    pub applies: Applies,
+    /// How it is dispatched.
+    pub geometry: fn(&Case, &DeviceProfile) -> Geometry,
+    /// What the cost model expects it to take, in nanoseconds; compared between variants of one case, not promised.
+    pub cost: fn(&Case, &DeviceProfile) -> f64,
+}
+
+impl Variant {
+    /// Whether the variant applies to a case on a device; the error says why not.
+    pub fn check(&self, case: &Case, profile: &DeviceProfile) -> Result<(), &'static str> {
+        if self.op != case.op {
+            return Err("it is another op's kernel");
+        }
+        if self.invocations > profile.max_invocations {
+            return Err("its workgroup has more invocations than the device allows");
+        }
+        if self.workgroup_memory > profile.max_workgroup_memory {
+            return Err("it needs more workgroup memory than the device has");
+        }
+        if self.op.bindings().len() as u32 > profile.max_storage_buffers {
+            return Err("it binds more storage buffers than the device allows");
+        }
+        (self.applies)(case, profile)?;
+        if (self.geometry)(case, profile).workgroups.iter().any(|n| *n > profile.max_workgroups || *n == 0) {
+            return Err("it would need more workgroups than the device allows in one dimension");
+        }
+        Ok(())
+    }
+}
+
+/// All built-in variants of all ops.
+pub fn variants() -> Vec<Variant> {
+    [convolution::variants(), depthwise::variants(), pointwise::variants(), elementwise::variants(), pool::variants(), softmax::variants()]
+        .concat()
+}
+
+/// A row of the table: what most variants share.
+fn row(op: OpKind, name: &'static str, file: &'static str, source: &'static str, summary: &'static str) -> Variant {
+    Variant {
+        op,
+        name: name.into(),
+        file: file.into(),
+        source: source.into(),
+        summary: summary.into(),
+        parameters: Vec::new(),
+        packing: Packing::Rows,
+        invocations: 64,
+        workgroup_memory: 0,
+        applies: |_, _| Ok(()),
+        geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 1),
+        cost: |_, _| 0.0,
+    }
+}
+
+/// Workgroups of 8 channel quads x 8 rows of `pixels_per_thread`, the rows folded into z beyond 65,535.
+fn eight_by_eight(c4: u32, pixels: u32, pixels_per_thread: u32) -> Geometry {
+    let [y, z] = fold(pixels.div_ceil(8 * pixels_per_thread));
+    Geometry { workgroups: [c4.div_ceil(8), y, z], rows: 0, rounds: 0 }
+}
+
+/// `n` workgroups as y and z, neither beyond 65,535.
+fn fold(n: u32) -> [u32; 2] {
+    let z = n.div_ceil(65_535).max(1);
+    [n.div_ceil(z), z]
+}

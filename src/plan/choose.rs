@@ -1,0 +1,61 @@
+//! Which variant computes a case: a preference of the caller, else what the cost model expects to be fastest.
+
+use super::PlanOptions;
+use crate::gpu::DeviceProfile;
+use crate::kernel::{Case, OpKind, Variant};
+use crate::{Error, Result};
+use serde::Serialize;
+
+/// A variant to take for an op wherever it applies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Preference {
+    /// The op.
+    pub op: OpKind,
+    /// The variant's name.
+    pub variant: String,
+}
+
+/// Why a variant was taken.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "by")]
+pub enum Why {
+    /// The caller asked for it.
+    Preference,
+    /// No other applies.
+    OnlyOne,
+    /// The cost model expects it to be fastest.
+    CostModel {
+        /// Expected nanoseconds.
+        ns: f64,
+        /// The next best and what it is expected to take.
+        runner_up: String,
+        /// Its expected nanoseconds.
+        runner_up_ns: f64,
+    },
+}
+
+/// The row of the variant for a case, and why.
+pub(super) fn choose(node: &str, case: &Case, profile: &DeviceProfile, variants: &[Variant], options: &PlanOptions) -> Result<(usize, Why)> {
+    let mut applicable = Vec::new();
+    let mut reasons = Vec::new();
+    for (row, variant) in variants.iter().enumerate().filter(|(_, v)| v.op == case.op) {
+        match variant.check(case, profile) {
+            Ok(()) => applicable.push((row, (variant.cost)(case, profile))),
+            Err(reason) => reasons.push(format!("{}: {reason}", variant.name)),
+        }
+    }
+    let wish = options.prefer.iter().filter(|p| p.op == case.op);
+    for preference in wish {
+        if let Some((row, _)) = applicable.iter().find(|(row, _)| variants[*row].name == preference.variant) {
+            return Ok((*row, Why::Preference));
+        }
+    }
+    applicable.sort_by(|a, b| a.1.total_cmp(&b.1));
+    match applicable[..] {
+        [] => Err(Error::NoVariant { node: node.to_string(), reasons: reasons.join("; ") }),
+        [(row, _)] => Ok((row, Why::OnlyOne)),
+        [(row, ns), (second, runner_up_ns), ..] => {
+            Ok((row, Why::CostModel { ns, runner_up: variants[second].name.to_string(), runner_up_ns }))
+        }
+    }
+}
