@@ -168,8 +168,10 @@ async fn warm_up(engine: &Engine, pipelines: &[Arc<Pipeline>]) -> Result<()> {
     };
     let caught = {
         let scope = Scope::open(device);
-        let buffer = |usage| device.create_buffer(&wgpu::BufferDescriptor { label: Some("warm-up"), size: 256, usage, mapped_at_creation: false });
-        let (uniform, read, write) = (buffer(wgpu::BufferUsages::UNIFORM), buffer(wgpu::BufferUsages::STORAGE), buffer(wgpu::BufferUsages::STORAGE));
+        let buffer =
+            |usage| device.create_buffer(&wgpu::BufferDescriptor { label: Some("warm-up"), size: 256, usage, mapped_at_creation: false });
+        let (uniform, read, write) =
+            (buffer(wgpu::BufferUsages::UNIFORM), buffer(wgpu::BufferUsages::STORAGE), buffer(wgpu::BufferUsages::STORAGE));
         let mut encoder = device.create_command_encoder(&Default::default());
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());

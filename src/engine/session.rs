@@ -140,7 +140,7 @@ impl Session {
             precision: self.program.plan.precision,
             done: false,
         };
-        self.write_input(encoder, index, input)?;
+        self.write_input(index, input);
         self.write_layers(index, batch);
         {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("mobilenet"), timestamp_writes: None });
@@ -194,7 +194,9 @@ impl Session {
             return Err(Error::Input(format!("a batch of {batch}, where this session takes 1 to {}", plan.batch)));
         }
         match input {
-            Input::Tensor(t) if t.shape != plan.input => Err(Error::Input(format!("shape {}, where the network takes {}", t.shape, plan.input))),
+            Input::Tensor(t) if t.shape != plan.input => {
+                Err(Error::Input(format!("shape {}, where the network takes {}", t.shape, plan.input)))
+            }
             Input::Tensor(t) if t.data.len() as u64 != u64::from(t.batch) * t.shape.elements() => {
                 Err(Error::Input(format!("{} values for {}x{}", t.data.len(), t.batch, t.shape)))
             }
@@ -202,17 +204,13 @@ impl Session {
         }
     }
 
-    fn write_input(&mut self, encoder: &mut wgpu::CommandEncoder, index: usize, input: Input<'_>) -> Result<()> {
-        let (device, queue) = (self.engine.device().clone(), self.engine.queue().clone());
-        let plan = &self.program.plan;
-        let target = &self.places[index].input;
+    fn write_input(&mut self, index: usize, input: Input<'_>) {
         match input {
             Input::Tensor(tensor) => {
-                pad(tensor, plan.precision, &mut self.packed);
-                queue.write_buffer(target, 0, &self.packed);
+                pad(tensor, self.program.plan.precision, &mut self.packed);
+                self.engine.queue().write_buffer(&self.places[index].input, 0, &self.packed);
             }
         }
-        Ok(())
     }
 
     /// Uniforms change only with the batch.
@@ -251,7 +249,7 @@ impl Session {
                 }
                 _ => None,
             };
-            Part { range: start..end, tensor }
+            Part { tensor }
         };
         Ok((0..total).step_by(most).map(part).collect())
     }
@@ -259,7 +257,6 @@ impl Session {
 
 /// A part of an input that is larger than the session's batch.
 struct Part {
-    range: std::ops::Range<usize>,
     tensor: Option<Tensor>,
 }
 

@@ -28,7 +28,7 @@ impl Scope {
 }
 
 /// Our error for wgpu's.
-pub(crate) fn from_wgpu(error: &wgpu::Error) -> Error {
+fn from_wgpu(error: &wgpu::Error) -> Error {
     match error {
         wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory(error.to_string()),
         wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {

@@ -5,5 +5,5 @@ mod errors;
 mod profile;
 
 pub use adapter::{AdapterOptions, AdapterSummary, adapters, request_device, wanted};
-pub(crate) use errors::{Scope, from_wgpu};
+pub(crate) use errors::Scope;
 pub use profile::{DeviceClass, DeviceProfile};

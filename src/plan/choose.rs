@@ -35,7 +35,13 @@ pub enum Why {
 }
 
 /// The row of the variant for a case, and why.
-pub(super) fn choose(node: &str, case: &Case, profile: &DeviceProfile, variants: &[Variant], options: &PlanOptions) -> Result<(usize, Why)> {
+pub(super) fn choose(
+    node: &str,
+    case: &Case,
+    profile: &DeviceProfile,
+    variants: &[Variant],
+    options: &PlanOptions,
+) -> Result<(usize, Why)> {
     let mut applicable = Vec::new();
     let mut reasons = Vec::new();
     for (row, variant) in variants.iter().enumerate().filter(|(_, v)| v.op == case.op) {
