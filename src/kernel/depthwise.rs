@@ -1,6 +1,6 @@
 //! Depthwise convolutions.
 
-use super::{Case, Geometry, OpKind, Variant, row};
+use super::{Case, Geometry, OpKind, Variant, eight_by_eight, row};
 use crate::gpu::{DeviceClass, DeviceProfile};
 
 pub(super) fn variants() -> Vec<Variant> {
@@ -48,7 +48,36 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: a strip of 4 columns x rows x 4 channels at stride 2; workgroup: 8 strips side by side in channels",
             )
         },
+        Variant {
+            applies: |case, _| three_by_three(case, 1),
+            ..tile("tile_2x2_s1", "shaders/depthwise/tile_2x2_s1.wgsl", include_str!("../../shaders/depthwise/tile_2x2_s1.wgsl"))
+        },
+        Variant {
+            applies: |case, _| three_by_three(case, 2),
+            ..tile("tile_2x2_s2", "shaders/depthwise/tile_2x2_s2.wgsl", include_str!("../../shaders/depthwise/tile_2x2_s2.wgsl"))
+        },
     ]
+}
+
+/// A 2 x 2 tile a thread: 4 or 6.25 loads an output instead of 9.
+fn tile(name: &'static str, file: &'static str, source: &'static str) -> Variant {
+    Variant {
+        geometry: |case, _| {
+            let tiles = case.batch * case.output.width.div_ceil(2) * case.output.height.div_ceil(2);
+            eight_by_eight(case.output.c4(), tiles, 1)
+        },
+        cost: |case, profile| {
+            let threads = f64::from(case.pixels()) / 4.0 * f64::from(case.output.c4());
+            let loads = if case.stride == 1 { 16.0 } else { 25.0 };
+            match profile.class {
+                DeviceClass::Software => threads * loads * 4.5,
+                DeviceClass::Integrated => threads * loads * 0.01 + 2_000.0,
+                DeviceClass::Mobile => threads * loads * 0.02 + 4_000.0,
+                DeviceClass::Discrete => threads * loads * 0.0012 + 1_500.0,
+            }
+        },
+        ..row(OpKind::Depthwise, name, file, source, "thread: 2 x 2 pixels x 4 channels in registers; workgroup: 8 tiles x 32 channels")
+    }
 }
 
 fn three_by_three(case: &Case, stride: u32) -> Result<(), &'static str> {

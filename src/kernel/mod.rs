@@ -7,6 +7,7 @@ mod case;
 mod convolution;
 mod depthwise;
 mod elementwise;
+mod fused;
 mod layer;
 mod packing;
 mod pointwise;
@@ -203,8 +204,16 @@ impl Variant {
 
 /// All built-in variants of all ops.
 pub fn variants() -> Vec<Variant> {
-    [convolution::variants(), depthwise::variants(), pointwise::variants(), elementwise::variants(), pool::variants(), softmax::variants()]
-        .concat()
+    [
+        convolution::variants(),
+        depthwise::variants(),
+        pointwise::variants(),
+        elementwise::variants(),
+        fused::variants(),
+        pool::variants(),
+        softmax::variants(),
+    ]
+    .concat()
 }
 
 /// A row of the table: what most variants share.

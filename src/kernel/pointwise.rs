@@ -13,6 +13,7 @@ pub(super) fn variants() -> Vec<Variant> {
     let register = shader!("register_tile");
     let split = shader!("split_k");
     let matvec = shader!("matvec");
+    let tile = shader!("workgroup_tile");
     let narrow = shader!("subgroup8_14");
     let wide = shader!("subgroup8_28");
     vec![
@@ -25,6 +26,18 @@ pub(super) fn variants() -> Vec<Variant> {
                 register.0,
                 register.1,
                 "thread: 4 pixels x 4 channels; workgroup: 32 pixels x 32 channels",
+            )
+        },
+        Variant {
+            workgroup_memory: 6144,
+            geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 8),
+            cost: |case, profile| gpu_cost(case, profile, 8, 16, if profile.class == DeviceClass::Software { 2.0 } else { 0.8 }),
+            ..row(
+                OpKind::Pointwise,
+                "workgroup_tile",
+                tile.0,
+                tile.1,
+                "thread: 8 pixels x 4 channels; workgroup: 64 pixels x 32 channels, 16 inputs at a time through workgroup memory",
             )
         },
         Variant {

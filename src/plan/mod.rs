@@ -1,6 +1,7 @@
 //! From a graph to what will run on a device: kernels chosen, memory assigned. A plan is a value, made without a GPU.
 
 mod choose;
+mod fuse;
 mod memory;
 
 pub use choose::{Preference, Why};
@@ -158,10 +159,12 @@ impl Plan {
             return Err(Error::Graph { node: graph.node(input).name.clone(), message: "the input itself cannot be an output".into() });
         }
         let bytes = |shape: Shape| u64::from(batch) * shape.pixels() * u64::from(shape.c4()) * 4 * options.precision.bytes();
+        let graph = &fuse::fuse(graph, profile, variants, options);
         fits(&graph.node(input).name, bytes(input_shape), profile)?;
         for node in graph.nodes() {
             fits(&node.name, bytes(node.shape), profile)?;
         }
+        let input = NodeId(graph.nodes().iter().position(|n| matches!(n.op, Op::Input)).unwrap_or(input.0));
         let memory = memory::assign(graph, bytes);
         let source = |id: NodeId| if id == input { Source::Input } else { Source::Slot(memory.slot[id.0]) };
         let mut steps = Vec::new();

@@ -3,11 +3,13 @@
 mod drop_unused;
 mod fold_batch_norm;
 mod fuse_activation;
+mod fuse_blocks;
 mod fuse_residual;
 
 pub use drop_unused::drop_unused;
 pub use fold_batch_norm::fold_batch_norm;
 pub use fuse_activation::fuse_activation;
+pub use fuse_blocks::{Candidate, fuse_blocks};
 pub use fuse_residual::fuse_residual;
 
 use super::{Graph, Node, NodeId};

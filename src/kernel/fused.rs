@@ -1,0 +1,70 @@
+//! Whole blocks in one dispatch: depthwise + pointwise (V1), expand + depthwise + project + residual (V2).
+//!
+//! They are taken only where a record has measured them faster than the separate kernels, or the caller asks for them.
+
+use super::{Case, Geometry, OpKind, Variant, fold, row};
+
+macro_rules! shader {
+    ($name:literal) => {
+        (concat!("shaders/", $name, ".wgsl"), include_str!(concat!("../../shaders/", $name, ".wgsl")))
+    };
+}
+
+pub(super) fn variants() -> Vec<Variant> {
+    let sixteen = shader!("separable/workgroup_16");
+    let square = shader!("inverted_residual/workgroup_4x4");
+    let wide = shader!("inverted_residual/workgroup_8x4");
+    vec![
+        Variant {
+            workgroup_memory: 2048,
+            applies: |case, _| {
+                three_by_three(case)?;
+                if case.residual { Err("it adds no residual") } else { Ok(()) }
+            },
+            geometry: |case, _| {
+                let [y, z] = fold(case.pixels().div_ceil(16));
+                Geometry { workgroups: [case.output.c4().div_ceil(32), y, z], rows: 0, rounds: 0 }
+            },
+            ..row(
+                OpKind::Separable,
+                "workgroup_16",
+                sixteen.0,
+                sixteen.1,
+                "thread: 8 pixels x 4 channels; workgroup: 16 pixels x 128 channels, the depthwise part 32 channels at a time",
+            )
+        },
+        Variant {
+            workgroup_memory: (9 * 9 + 16) * 64,
+            applies: |case, _| three_by_three(case),
+            geometry: |case, _| tiles(case, 4, 4),
+            ..row(
+                OpKind::InvertedResidual,
+                "workgroup_4x4",
+                square.0,
+                square.1,
+                "thread: 4 pixels x 4 channels; workgroup: 4 x 4 pixels x 64 channels, 16 hidden channels at a time",
+            )
+        },
+        Variant {
+            workgroup_memory: (17 * 9 + 32) * 64,
+            applies: |case, _| three_by_three(case),
+            geometry: |case, _| tiles(case, 8, 4),
+            ..row(
+                OpKind::InvertedResidual,
+                "workgroup_8x4",
+                wide.0,
+                wide.1,
+                "thread: 8 pixels x 4 channels; workgroup: 8 x 4 pixels x 64 channels, 16 hidden channels at a time",
+            )
+        },
+    ]
+}
+
+fn three_by_three(case: &Case) -> Result<(), &'static str> {
+    if case.kernel == [3, 3] && case.stride <= 2 { Ok(()) } else { Err("it is for 3x3 filters at stride 1 or 2") }
+}
+
+fn tiles(case: &Case, width: u32, height: u32) -> Geometry {
+    let tiles = case.output.width.div_ceil(width) * case.output.height.div_ceil(height);
+    Geometry { workgroups: [tiles, case.output.c4().div_ceil(16), case.batch], rows: 0, rounds: 0 }
+}
