@@ -11,6 +11,7 @@ pub mod kernel;
 pub mod model;
 pub mod picture;
 pub mod plan;
+pub mod reference;
 mod tensor;
 pub mod weights;
 

@@ -11,7 +11,7 @@ pub mod passes;
 
 pub use builder::GraphBuilder;
 pub use op::{Activation, BatchNorm, Conv2d, Groups, InvertedResidual, Linear, Op, Padding, SeparableBlock};
-pub use param::{Norm, Param};
+pub use param::{Norm, Param, Tensors};
 
 use crate::{Error, Result};
 use std::fmt;

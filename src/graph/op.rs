@@ -145,9 +145,11 @@ impl Conv2d {
     /// The output's height and width; `None` if the filter does not fit.
     pub fn output_size(&self, input: Shape) -> Option<(u32, u32)> {
         let p = self.padding;
-        let height = (input.height + p.top + p.bottom).checked_sub(self.kernel[0])? / self.stride.max(1) + 1;
-        let width = (input.width + p.left + p.right).checked_sub(self.kernel[1])? / self.stride.max(1) + 1;
-        Some((height, width))
+        let side = |n: u32, before: u32, after: u32, kernel: u32| {
+            let padded = n.checked_add(before)?.checked_add(after)?;
+            Some(padded.checked_sub(kernel)? / self.stride.max(1) + 1)
+        };
+        Some((side(input.height, p.top, p.bottom, self.kernel[0])?, side(input.width, p.left, p.right, self.kernel[1])?))
     }
     /// Shape of the filters for an input of `in_channels`.
     pub fn filter_shape(&self, in_channels: u32) -> Vec<usize> {
