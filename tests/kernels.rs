@@ -211,17 +211,8 @@ fn half_precision() {
 }
 
 /// Blocks of V1 and V2 in one dispatch against the reference's separate ops.
-fn check_block(
-    kind: OpKind,
-    batch: u32,
-    input: Shape,
-    hidden: u32,
-    out: u32,
-    stride: u32,
-    padding: Padding,
-    residual: bool,
-    precision: Precision,
-) {
+fn check_block(p: &Problem, hidden: u32, precision: Precision) {
+    let Problem { op: kind, batch, input, channels: out, stride, padding, .. } = *p;
     let Some(engine) = gpu::engine() else { return };
     let mut g = GraphBuilder::new();
     let x = g.input("input", input).unwrap();
@@ -237,7 +228,7 @@ fn check_block(
     let last = Conv2d::new([1, 1], out).with_bias();
     let activation = if kind == OpKind::Separable { Activation::Relu6 } else { Activation::Identity };
     let mut y = g.conv2d("project", middle, last.with_activation(activation)).unwrap();
-    if residual && g.shape(y) == input && kind == OpKind::InvertedResidual {
+    if g.shape(y) == input && kind == OpKind::InvertedResidual {
         y = g.add("add", y, x).unwrap();
     }
     let graph = g.finish(&[y]).unwrap();
@@ -259,6 +250,10 @@ fn check_block(
     }
 }
 
+fn block(op: OpKind, batch: u32, input: Shape, channels: u32, stride: u32, padding: Padding) -> Problem {
+    Problem { op, batch, input, channels, kernel: [3, 3], stride, padding, activation: Activation::Relu6, residual: true }
+}
+
 #[test]
 fn fused_blocks() {
     let same = Padding { top: 0, left: 0, bottom: 1, right: 1 };
@@ -272,11 +267,11 @@ fn fused_blocks() {
             (3, 5, 5, 70, 33, 150, 1, Padding::symmetric(1)),
             (1, 3, 2, 3, 5, 2, 2, Padding { top: 1, left: 0, bottom: 1, right: 1 }),
         ] {
-            check_block(kind, batch, Shape::new(h, w, cin), hidden, out, stride, padding, true, Precision::F32);
+            check_block(&block(kind, batch, Shape::new(h, w, cin), out, stride, padding), hidden, Precision::F32);
         }
         if gpu::engine().is_some_and(|e| e.profile().f16) {
             for precision in all {
-                check_block(kind, 1, Shape::new(14, 14, 24), 72, 24, 1, Padding::symmetric(1), true, precision);
+                check_block(&block(kind, 1, Shape::new(14, 14, 24), 24, 1, Padding::symmetric(1)), 72, precision);
             }
         }
     }
