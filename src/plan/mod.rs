@@ -257,7 +257,7 @@ fn fits(node: &str, needed: u64, profile: &DeviceProfile) -> Result<()> {
 }
 
 /// The parameters of a node as its kernel reads them.
-fn weights(node: &Node, case: &Case, packing: Packing) -> (Vec<Weight>, Vec<Weight>) {
+pub(crate) fn weights(node: &Node, case: &Case, packing: Packing) -> (Vec<Weight>, Vec<Weight>) {
     let vector = |param: Param, channels| Weight { param, shape: WeightShape::Depthwise { taps: 1, channels }, packing: Packing::Rows };
     let bias = |c: &Conv2d| vector(c.bias.clone().unwrap_or(Param::Zeros(c.out_channels)), c.out_channels);
     let filters = |c: &Conv2d, cin: u32| {

@@ -35,17 +35,6 @@ pub struct Found {
     pub measured: u64,
 }
 
-/// Whether a fused block was measured faster than its kernels one by one.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BlockDecision {
-    /// Whether to fuse.
-    pub fuse: bool,
-    /// The fused kernel's time in nanoseconds.
-    pub fused_ns: f64,
-    /// The sum of the separate kernels' times.
-    pub separate_ns: f64,
-}
-
 impl Tuning {
     /// No records at all: the cost model decides.
     pub fn none() -> Self {
@@ -68,21 +57,6 @@ impl Tuning {
             let record = self.shipped.then(|| shipped::for_device(profile))??;
             pick(record.get(case, precision)?, case, profile, variants, true)
         })
-    }
-
-    /// Whether a fused block beats its parts, where all of them were measured.
-    pub fn block(
-        &self,
-        fused: &Case,
-        parts: &[Case],
-        precision: Precision,
-        profile: &DeviceProfile,
-        variants: &[Variant],
-    ) -> Option<BlockDecision> {
-        let ns = |case: &Case| self.find(case, precision, profile, variants).map(|found| found.ns);
-        let fused_ns = ns(fused)?;
-        let separate_ns = parts.iter().map(ns).sum::<Option<f64>>()?;
-        Some(BlockDecision { fuse: fused_ns < separate_ns, fused_ns, separate_ns })
     }
 }
 

@@ -8,5 +8,5 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
-pub use lookup::{BlockDecision, Found, Tuning};
+pub use lookup::{Found, Tuning};
 pub use record::{CaseRecord, DeviceKey, TuningRecord, VERSION};

@@ -137,14 +137,3 @@ fn records_speak_for_their_adapter_whatever_its_version() {
     assert_eq!(key.likeness(&mesa("SwiftShader", "llvmpipe Mesa 22.3.6")), 0);
     assert_eq!(key.file_stem(), "vulkan-llvmpipe-llvm-15-0-6-256-bits-llvmpipe-mesa-22-3-6-llvm-15-0-6");
 }
-
-#[test]
-fn a_block_is_fused_where_it_beats_its_parts() {
-    let profile = DeviceProfile::llvmpipe();
-    let tuning = Tuning::none().with(record(&profile, &[("split_k", 30.0)]));
-    let table = variants();
-    let fused = case();
-    let decision = tuning.block(&fused, &[case(), case()], F32, &profile, &table).unwrap();
-    assert_eq!((decision.fuse, decision.fused_ns, decision.separate_ns), (true, 30.0, 60.0));
-    assert_eq!(tuning.block(&fused, &[case().with_batch(2)], F32, &profile, &table), None, "a part that was not measured");
-}
