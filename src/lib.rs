@@ -8,13 +8,12 @@ pub mod error;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;
-pub mod measure;
+pub mod labels;
 pub mod model;
 pub mod picture;
 pub mod plan;
 pub mod reference;
 mod tensor;
-pub mod tune;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -2,5 +2,15 @@
 
 mod build;
 mod config;
+mod config_json;
+#[cfg(not(target_arch = "wasm32"))]
+mod load;
+#[allow(clippy::module_inception)]
+mod model;
+mod recognition;
+mod settings;
 
 pub use config::{BlockConfig, MobileNetConfig, PaddingRule, Version};
+pub use model::{LoadOptions, Model};
+pub use recognition::Recognition;
+pub use settings::Settings;
