@@ -9,11 +9,13 @@ pub mod gpu;
 pub mod graph;
 pub mod kernel;
 pub mod labels;
+pub mod measure;
 pub mod model;
 pub mod picture;
 pub mod plan;
 pub mod reference;
 mod tensor;
+pub mod tune;
 pub mod weights;
 
 pub use error::{Error, Result};

@@ -4,7 +4,7 @@
 //! recorded into an encoder, submitted, and waited for through its [`Pending`]; `run` does the three in one.
 
 mod pending;
-mod pipelines;
+pub(crate) mod pipelines;
 mod program;
 mod session;
 

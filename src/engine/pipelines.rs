@@ -2,17 +2,36 @@
 
 use super::{Engine, lock};
 use crate::gpu::Scope;
-use crate::kernel::{Binding, OpKind, Precision, Variant, specialise};
+use crate::kernel::{Binding, Layer, OpKind, Precision, Variant, specialise};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 /// A compiled kernel.
 #[derive(Debug)]
-pub(super) struct Pipeline {
+pub(crate) struct Pipeline {
     pub pipeline: wgpu::ComputePipeline,
     pub layout: wgpu::BindGroupLayout,
     pub op: OpKind,
+}
+
+impl Pipeline {
+    /// Binds the layer's uniform and, for each of the op's bindings, what `buffer` gives.
+    pub fn bind<'a>(
+        &self,
+        device: &wgpu::Device,
+        label: &str,
+        uniforms: &wgpu::Buffer,
+        buffer: impl Fn(&'static str, u32, Binding) -> Result<&'a wgpu::Buffer>,
+    ) -> Result<wgpu::BindGroup> {
+        let layer = wgpu::BufferBinding { buffer: uniforms, offset: 0, size: wgpu::BufferSize::new(size_of::<Layer>() as u64) };
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(layer) }];
+        for (name, binding, what) in self.op.bindings() {
+            entries.push(wgpu::BindGroupEntry { binding: *binding, resource: buffer(name, *binding, *what)?.as_entire_binding() });
+        }
+        let descriptor = wgpu::BindGroupDescriptor { label: Some(label), layout: &self.layout, entries: &entries };
+        Ok(device.create_bind_group(&descriptor))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +53,8 @@ impl Engine {
         Ok(pipeline)
     }
 
-    async fn compile(&self, variant: &Variant, precision: Precision) -> Result<Pipeline> {
+    /// A pipeline of its own, whatever was made before.
+    pub(crate) async fn compile(&self, variant: &Variant, precision: Precision) -> Result<Pipeline> {
         let device = &self.shared.device;
         let (pipeline, caught) = {
             let scope = Scope::open(device);
@@ -88,7 +108,7 @@ fn bind_group_layout(device: &wgpu::Device, op: OpKind) -> wgpu::BindGroupLayout
 }
 
 /// A storage buffer that holds `bytes`.
-pub(super) fn filled_buffer(device: &wgpu::Device, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
+pub(crate) fn filled_buffer(device: &wgpu::Device, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
     let size = (bytes.len() as u64).next_multiple_of(16).max(16);
     let buffer = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some(label),

@@ -133,25 +133,15 @@ fn bind_group(
         Source::Input => input,
         Source::Slot(i) => &slots[i],
     };
-    let layer = wgpu::BufferBinding { buffer: uniforms, offset: 0, size: wgpu::BufferSize::new(size_of::<Layer>() as u64) };
-    let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(layer) }];
-    for (name, binding, what) in step.case.op.bindings() {
-        let buffer = match what {
-            Binding::Input => source(step.input),
-            Binding::Output => &slots[step.output],
-            Binding::Residual => source(step.residual.unwrap_or(step.input)),
-            Binding::Weights(_) | Binding::Bias(_) => {
-                let found = compiled.weights.iter().find(|(b, _)| b == binding);
-                &found.ok_or_else(|| Error::Kernel { name: step.variant.clone(), message: format!("`{name}` has no weights") })?.1
-            }
-        };
-        entries.push(wgpu::BindGroupEntry { binding: *binding, resource: buffer.as_entire_binding() });
-    }
-    Ok(engine.device().create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some(&step.node),
-        layout: &compiled.pipeline.layout,
-        entries: &entries,
-    }))
+    compiled.pipeline.bind(engine.device(), &step.node, uniforms, |name, binding, what| match what {
+        Binding::Input => Ok(source(step.input)),
+        Binding::Output => Ok(&slots[step.output]),
+        Binding::Residual => Ok(source(step.residual.unwrap_or(step.input))),
+        Binding::Weights(_) | Binding::Bias(_) => {
+            let found = compiled.weights.iter().find(|(b, _)| *b == binding).map(|(_, buffer)| &**buffer);
+            found.ok_or_else(|| Error::Kernel { name: step.variant.clone(), message: format!("`{name}` has no weights") })
+        }
+    })
 }
 
 /// Dispatches each pipeline once with no workgroups: a driver that compiles at the first dispatch, on its queue, then

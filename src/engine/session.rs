@@ -7,6 +7,7 @@ use crate::gpu::Scope;
 use crate::graph::{Graph, passes};
 use crate::kernel::Precision;
 use crate::plan::{Plan, PlanOptions, Preference};
+use crate::tune::Tuning;
 use crate::{Error, Result, Tensor};
 use std::sync::Arc;
 
@@ -25,6 +26,8 @@ pub struct SessionOptions {
     pub without_passes: Vec<String>,
     /// Variants to take wherever they apply.
     pub prefer: Vec<Preference>,
+    /// Records of measurements, asked before the cost model; those that ship with the crate by default.
+    pub tuning: Tuning,
     /// Inferences that can be under way at one time.
     pub in_flight: usize,
 }
@@ -38,6 +41,7 @@ impl Default for SessionOptions {
             outputs: Vec::new(),
             without_passes: Vec::new(),
             prefer: Vec::new(),
+            tuning: Tuning::default(),
             in_flight: 2,
         }
     }
@@ -83,7 +87,12 @@ impl Engine {
             (graph.with_outputs(&options.outputs)?, options.outputs.clone())
         };
         let graph = passes::run(&graph, &options.without_passes);
-        let plan_options = PlanOptions { batch: options.batch, precision: options.precision, prefer: options.prefer.clone() };
+        let plan_options = PlanOptions {
+            batch: options.batch,
+            precision: options.precision,
+            prefer: options.prefer.clone(),
+            tuning: options.tuning.clone(),
+        };
         let plan = Plan::fitting(&graph, self.profile(), self.variants(), &plan_options)?;
         Session::new(self.clone(), plan, names, owner, evaluate, options.in_flight.max(1)).await
     }

@@ -1,4 +1,5 @@
-//! Which variant computes a case: a preference of the caller, else what the cost model expects to be fastest.
+//! Which variant computes a case: a preference of the caller, else what a tuning record found to be fastest, else what
+//! the cost model expects to be.
 
 use super::PlanOptions;
 use crate::gpu::DeviceProfile;
@@ -23,6 +24,10 @@ pub enum Why {
     Preference,
     /// No other applies.
     OnlyOne,
+    /// It was measured fastest on this device.
+    Record(Measured),
+    /// It was measured fastest by a record that ships with the crate.
+    ShippedRecord(Measured),
     /// The cost model expects it to be fastest.
     CostModel {
         /// Expected nanoseconds.
@@ -32,6 +37,19 @@ pub enum Why {
         /// Its expected nanoseconds.
         runner_up_ns: f64,
     },
+}
+
+/// What a record says of the choice.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Measured {
+    /// Its median in nanoseconds.
+    pub ns: f64,
+    /// The next best, if another applies.
+    pub runner_up: Option<String>,
+    /// Its median in nanoseconds.
+    pub runner_up_ns: Option<f64>,
+    /// When: seconds since 1970.
+    pub measured: u64,
 }
 
 /// The row of the variant for a case, and why.
@@ -56,6 +74,13 @@ pub(super) fn choose(
             return Ok((*row, Why::Preference));
         }
     }
+    if applicable.len() > 1
+        && let Some(found) = options.tuning.find(case, options.precision, profile, variants)
+    {
+        let (runner_up, runner_up_ns) = found.runner_up.unzip();
+        let measured = Measured { ns: found.ns, runner_up, runner_up_ns, measured: found.measured };
+        return Ok((found.row, if found.shipped { Why::ShippedRecord(measured) } else { Why::Record(measured) }));
+    }
     applicable.sort_by(|a, b| a.1.total_cmp(&b.1));
     match applicable[..] {
         [] => Err(Error::NoVariant { node: node.to_string(), reasons: reasons.join("; ") }),
@@ -66,8 +91,8 @@ pub(super) fn choose(
     }
 }
 
-/// Nanoseconds of a variant as far as they are measured; the cost model is not asked whether to fuse, since no model of
+/// Nanoseconds of a choice as a record has them: what blocks are fused by. The cost model has no say there: none of
 /// ours has been held against enough devices for that.
-pub(super) fn expected_ns(_: &Case, _: usize, _: &DeviceProfile, _: &[Variant], _: &PlanOptions) -> Option<f64> {
-    None
+pub(super) fn expected_ns(case: &Case, row: usize, profile: &DeviceProfile, variants: &[Variant], options: &PlanOptions) -> Option<f64> {
+    options.tuning.find(case, options.precision, profile, variants).filter(|found| found.row == row).map(|found| found.ns)
 }

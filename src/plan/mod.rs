@@ -4,12 +4,13 @@ mod choose;
 mod fuse;
 mod memory;
 
-pub use choose::{Preference, Why};
+pub use choose::{Measured, Preference, Why};
 pub use memory::Assignment;
 
 use crate::gpu::DeviceProfile;
 use crate::graph::{BatchNorm, Conv2d, Graph, Groups, Node, NodeId, Op, Param, Shape};
 use crate::kernel::{Binding, Case, Layer, Packing, Precision, Variant, WeightShape};
+use crate::tune::Tuning;
 use crate::{Error, Result};
 use serde::Serialize;
 
@@ -22,6 +23,8 @@ pub struct PlanOptions {
     pub precision: Precision,
     /// Variants that are taken wherever they apply, before record and cost model.
     pub prefer: Vec<Preference>,
+    /// Records of measurements, asked before the cost model.
+    pub tuning: Tuning,
 }
 
 /// Where a step finds a value.
@@ -254,7 +257,7 @@ fn fits(node: &str, needed: u64, profile: &DeviceProfile) -> Result<()> {
 }
 
 /// The parameters of a node as its kernel reads them.
-fn weights(node: &Node, case: &Case, packing: Packing) -> (Vec<Weight>, Vec<Weight>) {
+pub(crate) fn weights(node: &Node, case: &Case, packing: Packing) -> (Vec<Weight>, Vec<Weight>) {
     let vector = |param: Param, channels| Weight { param, shape: WeightShape::Depthwise { taps: 1, channels }, packing: Packing::Rows };
     let bias = |c: &Conv2d| vector(c.bias.clone().unwrap_or(Param::Zeros(c.out_channels)), c.out_channels);
     let filters = |c: &Conv2d, cin: u32| {

@@ -4,13 +4,13 @@
 use mobilenet_wgpu::{engine::Engine, gpu::AdapterOptions};
 use std::sync::OnceLock;
 
-/// The shared engine. `None` (say so and return) on a machine without an adapter, unless CI or assets demand one.
+/// The shared engine. `None` (say so and return) on a machine without an adapter, unless CI, assets or `scripts/test` demand one.
 pub fn engine() -> Option<&'static Engine> {
     static ENGINE: OnceLock<Option<Engine>> = OnceLock::new();
     let engine = ENGINE.get_or_init(|| match Engine::open(&AdapterOptions::default()) {
         Ok(engine) => Some(engine),
         Err(error) => {
-            let demanded = ["CI", "MOBILENET_TEST_ASSETS"].iter().any(|v| std::env::var_os(v).is_some());
+            let demanded = ["CI", "MOBILENET_TEST_ASSETS", "MOBILENET_TEST_GPU"].iter().any(|v| std::env::var_os(v).is_some());
             assert!(!demanded, "an adapter is demanded here: {error}");
             None
         }

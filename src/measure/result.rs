@@ -1,0 +1,192 @@
+//! What a measurement gives, as plain values.
+
+use crate::kernel::{Case, Precision, Variant};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Where times come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Clock {
+    /// The GPU's own timestamps around a pass.
+    Timestamps,
+    /// The host's clock around a submit of many dispatches, divided; the cost of an empty submit is taken off.
+    Wall,
+}
+
+impl std::fmt::Display for Clock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Clock::Timestamps => "GPU timestamps",
+            Clock::Wall => "wall clock over many dispatches",
+        })
+    }
+}
+
+/// A sample of times in nanoseconds, each for one dispatch or one run.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Times {
+    /// Smallest.
+    pub min: f64,
+    /// A tenth of the samples are below it.
+    pub p10: f64,
+    /// Half of the samples are below it.
+    pub median: f64,
+    /// A tenth of the samples are above it.
+    pub p90: f64,
+    /// Number of samples.
+    pub samples: u32,
+    /// Dispatches (or runs) that one sample is the mean of.
+    pub repeats: u32,
+}
+
+impl Times {
+    /// Of samples in any order; `None` if there are none.
+    pub fn of(samples: &[f64], repeats: u32) -> Option<Self> {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let at = |q| quantile(&sorted, q);
+        Some(Self { min: at(0.0)?, p10: at(0.1)?, median: at(0.5)?, p90: at(0.9)?, samples: sorted.len() as u32, repeats })
+    }
+}
+
+/// The `q`-quantile of sorted values, between neighbours in proportion.
+pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
+    let place = q.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;
+    let (low, high) = (sorted.get(place.floor() as usize)?, sorted.get(place.ceil() as usize)?);
+    Some(low + (high - low) * place.fract())
+}
+
+/// What became of a candidate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "is", content = "why")]
+pub enum Verdict {
+    /// It agrees with the reference.
+    Right,
+    /// It differs from the reference by more than rounding.
+    Differs(String),
+    /// It differs from itself between two runs on the same data: invocations race.
+    Unsteady(String),
+    /// It writes where it should not: past its output, or other than zeros into the padding channels.
+    OutOfBounds(String),
+    /// It does not compile, or its run failed.
+    Failed(String),
+    /// It was not measured: no time was left.
+    Skipped(String),
+}
+
+impl Verdict {
+    /// Whether its time counts.
+    pub fn is_right(&self) -> bool {
+        *self == Verdict::Right
+    }
+}
+
+/// A kernel measured on a case.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CandidateResult {
+    /// The variant's name.
+    pub variant: String,
+    /// Its `override` constants.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub parameters: BTreeMap<String, f64>,
+    /// Of its source and parameters, so that an edited kernel is known as another one.
+    pub fingerprint: String,
+    /// Workgroups.
+    pub workgroups: [u32; 3],
+    /// Whether it is right.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Largest difference from the reference, in parts of the reference's largest value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<f64>,
+    /// Creation of the pipeline and first dispatch, in nanoseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compile: Option<f64>,
+    /// Times with warm caches.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warm: Option<Times>,
+    /// Times with the caches flushed before each dispatch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold: Option<Times>,
+}
+
+impl CandidateResult {
+    /// An empty result for a variant.
+    pub fn new(variant: &Variant, workgroups: [u32; 3], verdict: Verdict) -> Self {
+        Self {
+            variant: variant.name.to_string(),
+            parameters: variant.parameters.iter().cloned().collect(),
+            fingerprint: fingerprint(variant),
+            workgroups,
+            verdict,
+            error: None,
+            compile: None,
+            warm: None,
+            cold: None,
+        }
+    }
+    /// The median with warm caches, if it is right and was timed.
+    pub fn ns(&self) -> Option<f64> {
+        self.warm.filter(|t| self.verdict.is_right() && t.median.is_finite() && t.median > 0.0).map(|t| t.median)
+    }
+}
+
+/// All candidates of a case, wrong and slow ones too.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CaseResult {
+    /// The problem.
+    pub case: Case,
+    /// Types.
+    pub precision: Precision,
+    /// Where the times come from.
+    pub clock: Clock,
+    /// The candidates in the order in which they were given.
+    pub candidates: Vec<CandidateResult>,
+}
+
+impl CaseResult {
+    /// The fastest right candidate.
+    pub fn best(&self) -> Option<&CandidateResult> {
+        let timed = self.candidates.iter().filter(|c| c.ns().is_some());
+        timed.min_by(|a, b| a.ns().unwrap_or(f64::MAX).total_cmp(&b.ns().unwrap_or(f64::MAX)))
+    }
+}
+
+/// 64-bit FNV-1a of a variant's source and parameters, in hexadecimal.
+pub fn fingerprint(variant: &Variant) -> String {
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    let mut feed = |bytes: &[u8]| {
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    };
+    feed(variant.source.as_bytes());
+    for (name, value) in &variant.parameters {
+        feed(name.as_bytes());
+        feed(&value.to_le_bytes());
+    }
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_lie_between_neighbours() {
+        let times = Times::of(&[4.0, 1.0, 3.0, 2.0, 5.0], 10).unwrap();
+        assert_eq!((times.min, times.median, times.samples), (1.0, 3.0, 5));
+        assert!((times.p90 - 4.6).abs() < 1e-9);
+        assert!(Times::of(&[], 1).is_none());
+    }
+
+    #[test]
+    fn an_edited_kernel_has_another_fingerprint() {
+        let mut variant = crate::kernel::variants().swap_remove(0);
+        let before = fingerprint(&variant);
+        variant.parameters.push(("TILE".into(), 8.0));
+        assert_ne!(before, fingerprint(&variant));
+    }
+}

@@ -1,0 +1,81 @@
+//! Asking records: the user's first, then those that ship with the crate.
+
+use super::{CaseRecord, TuningRecord, shipped};
+use crate::gpu::DeviceProfile;
+use crate::kernel::{Case, Precision, Variant};
+use crate::measure::{CandidateResult, fingerprint};
+use std::sync::Arc;
+
+/// The records that a plan may ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tuning {
+    records: Vec<Arc<TuningRecord>>,
+    shipped: bool,
+}
+
+impl Default for Tuning {
+    /// The records that ship.
+    fn default() -> Self {
+        Self { records: Vec::new(), shipped: true }
+    }
+}
+
+/// The fastest kernel by a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Its row in the table that was given.
+    pub row: usize,
+    /// Its median in nanoseconds.
+    pub ns: f64,
+    /// The next best and its median.
+    pub runner_up: Option<(String, f64)>,
+    /// Whether the record is one that ships.
+    pub shipped: bool,
+    /// When it was measured: seconds since 1970.
+    pub measured: u64,
+}
+
+impl Tuning {
+    /// No records at all: the cost model decides.
+    pub fn none() -> Self {
+        Self { records: Vec::new(), shipped: false }
+    }
+    /// A record to ask before those that were added earlier. It counts only on the device that it is of.
+    #[must_use]
+    pub fn with(mut self, record: TuningRecord) -> Self {
+        self.records.insert(0, Arc::new(record));
+        self
+    }
+
+    /// The fastest of `variants` that applies, by the first record that knows the case.
+    ///
+    /// A user's record whose winner was edited since is stale, which is a miss; one that ships is asked all the same: an
+    /// edited kernel of ours is more often a better one.
+    pub fn find(&self, case: &Case, precision: Precision, profile: &DeviceProfile, variants: &[Variant]) -> Option<Found> {
+        let own = self.records.iter().filter(|r| r.device.likeness(profile) == 3);
+        own.filter_map(|record| pick(record.get(case, precision)?, case, profile, variants, false)).next().or_else(|| {
+            let record = self.shipped.then(|| shipped::for_device(profile))??;
+            pick(record.get(case, precision)?, case, profile, variants, true)
+        })
+    }
+}
+
+fn pick(record: &CaseRecord, case: &Case, profile: &DeviceProfile, variants: &[Variant], shipped: bool) -> Option<Found> {
+    let row = |candidate: &CandidateResult| {
+        variants.iter().position(|v| {
+            v.op == case.op
+                && v.name == candidate.variant
+                && v.parameters.len() == candidate.parameters.len()
+                && v.parameters.iter().all(|(name, value)| candidate.parameters.get(name) == Some(value))
+                && v.check(case, profile).is_ok()
+        })
+    };
+    let mut ranked: Vec<_> = record.candidates.iter().filter_map(|c| Some((c.ns()?, row(c)?, c))).collect();
+    ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let (ns, row, winner) = *ranked.first()?;
+    if !shipped && winner.fingerprint != fingerprint(&variants[row]) {
+        return None;
+    }
+    let runner_up = ranked.get(1).map(|(ns, _, c)| (c.variant.clone(), *ns));
+    Some(Found { row, ns, runner_up, shipped, measured: record.measured })
+}

@@ -1,0 +1,139 @@
+//! Records and how they are asked: what is kept, what is a miss, who wins.
+#![allow(clippy::unwrap_used)]
+
+use super::*;
+use crate::gpu::DeviceProfile;
+use crate::graph::{Activation, Shape};
+use crate::kernel::{Case, OpKind, Precision, Variant, variants};
+use crate::measure::{CandidateResult, CaseResult, Clock, Times, Verdict};
+
+const F32: Precision = Precision::F32;
+
+fn case() -> Case {
+    Case {
+        op: OpKind::Pointwise,
+        batch: 1,
+        input: Shape::new(14, 14, 96),
+        output: Shape::new(14, 14, 576),
+        kernel: [1, 1],
+        stride: 1,
+        padding: [0, 0],
+        activation: Activation::Relu6,
+        residual: false,
+        hidden: 0,
+        hidden_activation: Activation::Identity,
+    }
+}
+
+fn candidate(variant: &Variant, ns: f64) -> CandidateResult {
+    let times = Times::of(&[ns], 1);
+    CandidateResult { warm: times, error: Some(1e-7), ..CandidateResult::new(variant, [1, 1, 1], Verdict::Right) }
+}
+
+fn result(times: &[(&str, f64)]) -> CaseResult {
+    let table = variants();
+    let row = |name: &str| table.iter().find(|v| v.op == OpKind::Pointwise && v.name == name).unwrap();
+    let candidates = times.iter().map(|(name, ns)| candidate(row(name), *ns)).collect();
+    CaseResult { case: case(), precision: F32, clock: Clock::Wall, candidates }
+}
+
+fn record(profile: &DeviceProfile, times: &[(&str, f64)]) -> TuningRecord {
+    let mut record = TuningRecord::new(profile);
+    record.insert(result(times), 7);
+    record
+}
+
+fn winner(tuning: &Tuning, profile: &DeviceProfile) -> Option<String> {
+    let table = variants();
+    tuning.find(&case(), F32, profile, &table).map(|found| table[found.row].name.to_string())
+}
+
+#[test]
+fn a_record_survives_text() {
+    let profile = DeviceProfile::llvmpipe();
+    let mut written = record(&profile, &[("register_tile", 40.5), ("split_k", 30.0)]);
+    let mut wrong = result(&[("matvec", 1.0)]);
+    wrong.candidates[0].verdict = Verdict::Differs("by 0.5 at pixel 3".into());
+    wrong.candidates[0].error = Some(0.5);
+    written.insert(wrong, 8);
+    let read = TuningRecord::load(&written.save(), &profile);
+    assert_eq!(read.get(&case(), F32).unwrap().candidates.len(), 3, "what was measured before stays");
+    assert_eq!(read.save(), written.save());
+    assert_eq!(written.save().lines().count(), 3, "one line a case");
+}
+
+#[test]
+fn damage_another_version_and_another_driver_are_misses() {
+    let profile = DeviceProfile::llvmpipe();
+    let text = record(&profile, &[("split_k", 30.0)]).save();
+    let other = DeviceProfile { driver: "Mesa 99".into(), ..profile.clone() };
+    for (text, profile) in [
+        ("", &profile),
+        ("{\"version\":1}", &profile),
+        (&text[..text.len() / 2], &profile),
+        (&text.replace("\"version\":1", "\"version\":99"), &profile),
+        (text.as_str(), &other),
+    ] {
+        assert!(TuningRecord::load(text, profile).is_empty(), "{text}");
+    }
+    assert!(TuningRecord::parse("{").unwrap_err().to_string().contains("tune"));
+}
+
+#[test]
+fn the_fastest_right_candidate_that_applies_wins() {
+    let llvmpipe = DeviceProfile::llvmpipe();
+    let times = [("register_tile", 40.0), ("split_k", 30.0), ("subgroup8_28", 10.0)];
+    let tuning = Tuning::none().with(record(&llvmpipe, &times));
+    assert_eq!(winner(&tuning, &llvmpipe).as_deref(), Some("subgroup8_28"));
+    let found = tuning.find(&case(), F32, &llvmpipe, &variants()).unwrap();
+    assert_eq!((found.ns, found.runner_up, found.shipped), (10.0, Some(("split_k".to_string(), 30.0)), false));
+
+    let narrow = DeviceProfile { subgroup_size: None, ..llvmpipe.clone() };
+    assert_eq!(winner(&tuning, &narrow).as_deref(), Some("split_k"), "a kernel that does not apply is passed over");
+    assert_eq!(winner(&tuning, &DeviceProfile::desktop()), None, "another device's record");
+
+    let mut wrong = result(&times);
+    wrong.candidates[2].verdict = Verdict::Unsteady("race".into());
+    let mut marked = TuningRecord::new(&llvmpipe);
+    marked.insert(wrong, 7);
+    assert_eq!(winner(&Tuning::none().with(marked), &llvmpipe).as_deref(), Some("split_k"));
+}
+
+#[test]
+fn an_edited_winner_is_a_miss_and_the_next_record_is_asked() {
+    let profile = DeviceProfile::llvmpipe();
+    let mut edited = result(&[("register_tile", 5.0), ("split_k", 30.0)]);
+    edited.candidates[0].fingerprint = "0".into();
+    let mut stale = TuningRecord::new(&profile);
+    stale.insert(edited, 7);
+    let tuning = Tuning::none().with(record(&profile, &[("split_k", 30.0)])).with(stale.clone());
+    assert_eq!(winner(&Tuning::none().with(stale), &profile), None);
+    assert_eq!(winner(&tuning, &profile).as_deref(), Some("split_k"));
+}
+
+#[test]
+fn merging_keeps_the_later_measurement() {
+    let profile = DeviceProfile::llvmpipe();
+    let mut old = record(&profile, &[("register_tile", 10.0), ("matvec", 50.0)]);
+    let mut new = TuningRecord::new(&profile);
+    new.insert(result(&[("register_tile", 40.0), ("split_k", 30.0)]), 8);
+    let mut other_way = new.clone();
+    other_way.merge(&old);
+    old.merge(&new);
+    for merged in [&old, &other_way] {
+        let case = merged.get(&case(), F32).unwrap();
+        let find = |name: &str| case.candidates.iter().find(|c| c.variant == name).and_then(CandidateResult::ns);
+        assert_eq!([find("register_tile"), find("split_k"), find("matvec")], [Some(40.0), Some(30.0), Some(50.0)]);
+    }
+}
+
+#[test]
+fn records_speak_for_their_adapter_whatever_its_version() {
+    let mesa = |name: &str, driver: &str| DeviceProfile { name: name.into(), driver: driver.into(), ..DeviceProfile::llvmpipe() };
+    let key = DeviceKey::of(&mesa("llvmpipe (LLVM 15.0.6, 256 bits)", "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"));
+    assert_eq!(key.likeness(&mesa("llvmpipe (LLVM 15.0.6, 256 bits)", "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)")), 3);
+    assert_eq!(key.likeness(&mesa("llvmpipe (LLVM 15.0.7, 128 bits)", "llvmpipe Mesa 22.1.0 (LLVM 15.0.7)")), 2);
+    assert_eq!(key.likeness(&mesa("llvmpipe (LLVM 19.1.7, 256 bits)", "llvmpipe Mesa 25.0.7 (LLVM 19.1.7)")), 1);
+    assert_eq!(key.likeness(&mesa("SwiftShader", "llvmpipe Mesa 22.3.6")), 0);
+    assert_eq!(key.file_stem(), "vulkan-llvmpipe-llvm-15-0-6-256-bits-llvmpipe-mesa-22-3-6-llvm-15-0-6");
+}
