@@ -34,7 +34,7 @@ impl Shape {
     }
     /// Number of values, without padding channels.
     pub const fn elements(&self) -> u64 {
-        self.height as u64 * self.width as u64 * self.channels as u64
+        self.pixels().saturating_mul(self.channels as u64)
     }
     /// `vec4`s of channels.
     pub const fn c4(&self) -> u32 {
@@ -140,7 +140,7 @@ impl Graph {
     }
     /// Multiply-accumulates for one picture (convolutions and linear layers, as the papers count them).
     pub fn macs(&self) -> u64 {
-        self.nodes.iter().map(|n| self.node_macs(n)).sum()
+        self.nodes.iter().map(|n| self.node_macs(n)).fold(0, u64::saturating_add)
     }
     /// Multiply-accumulates of one node for one picture.
     pub fn node_macs(&self, node: &Node) -> u64 {

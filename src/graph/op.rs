@@ -56,7 +56,9 @@ impl Padding {
     /// TensorFlow's SAME: the output is `ceil(input / stride)`, and an odd remainder goes to the bottom and right.
     pub const fn same(height: u32, width: u32, kernel: [u32; 2], stride: u32) -> Self {
         const fn total(n: u32, k: u32, s: u32) -> u32 {
-            ((n.div_ceil(s) - 1) * s + k).saturating_sub(n)
+            let s = if s == 0 { 1 } else { s };
+            let last = n.div_ceil(s).saturating_sub(1).saturating_mul(s);
+            last.saturating_add(k).saturating_sub(n)
         }
         let (v, h) = (total(height, kernel[0], stride), total(width, kernel[1], stride));
         Self { top: v / 2, left: h / 2, bottom: v - v / 2, right: h - h / 2 }
@@ -248,13 +250,10 @@ impl Op {
         match self {
             Op::Conv2d(c) => {
                 let taps = u64::from(c.kernel[0]) * u64::from(c.kernel[1]);
-                let per_pixel = match c.groups {
-                    Groups::Dense => taps * u64::from(input.channels) * u64::from(output.channels),
-                    Groups::Depthwise => taps * u64::from(output.channels),
-                };
-                per_pixel * output.pixels()
+                let inputs = if c.groups == Groups::Dense { u64::from(input.channels) } else { 1 };
+                taps.saturating_mul(inputs).saturating_mul(output.elements())
             }
-            Op::Linear(_) => input.elements() * u64::from(output.channels),
+            Op::Linear(_) => input.elements().saturating_mul(u64::from(output.channels)),
             Op::SeparableBlock(b) => {
                 let middle = Shape::new(output.height, output.width, input.channels);
                 Op::Conv2d(b.depthwise.clone()).macs(input, middle) + Op::Conv2d(b.pointwise.clone()).macs(middle, output)
@@ -269,19 +268,31 @@ impl Op {
             _ => 0,
         }
     }
+    /// The parameters it reads, each with the shape that it needs for an input.
+    pub fn param_shapes(&self, input: Shape) -> Vec<(&Param, Vec<usize>)> {
+        fn layer<'a>(weights: &'a Param, shape: Vec<usize>, bias: &'a Option<Param>) -> Vec<(&'a Param, Vec<usize>)> {
+            let outputs = shape.last().copied().unwrap_or_default();
+            std::iter::once((weights, shape)).chain(bias.iter().map(|b| (b, vec![outputs]))).collect()
+        }
+        fn conv(c: &Conv2d, inputs: u32) -> Vec<(&Param, Vec<usize>)> {
+            layer(&c.filters, c.filter_shape(inputs), &c.bias)
+        }
+        let channels = input.channels;
+        match self {
+            Op::Conv2d(c) => conv(c, channels),
+            Op::BatchNorm(b) => b.norm.params().into_iter().map(|p| (p, vec![channels as usize])).collect(),
+            Op::Linear(l) => layer(&l.weights, vec![input.elements() as usize, l.out_channels as usize], &l.bias),
+            Op::SeparableBlock(b) => [conv(&b.depthwise, channels), conv(&b.pointwise, channels)].concat(),
+            Op::InvertedResidual(b) => {
+                let wide = b.expand.out_channels;
+                [conv(&b.expand, channels), conv(&b.depthwise, wide), conv(&b.project, wide)].concat()
+            }
+            Op::Input | Op::Activation(_) | Op::Add | Op::GlobalAveragePool | Op::Softmax => Vec::new(),
+        }
+    }
     /// The parameters it reads.
     pub fn params(&self) -> Vec<&Param> {
-        fn conv(c: &Conv2d) -> Vec<&Param> {
-            std::iter::once(&c.filters).chain(&c.bias).collect()
-        }
-        match self {
-            Op::Conv2d(c) => conv(c),
-            Op::BatchNorm(b) => b.norm.params(),
-            Op::Linear(l) => std::iter::once(&l.weights).chain(&l.bias).collect(),
-            Op::SeparableBlock(b) => [conv(&b.depthwise), conv(&b.pointwise)].concat(),
-            Op::InvertedResidual(b) => [conv(&b.expand), conv(&b.depthwise), conv(&b.project)].concat(),
-            _ => Vec::new(),
-        }
+        self.param_shapes(Shape::new(1, 1, 1)).into_iter().map(|(param, _)| param).collect()
     }
 }
 

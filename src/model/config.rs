@@ -100,8 +100,10 @@ const V1_BLOCKS: [(u32, u32); 13] =
 const V2_STAGES: [(u32, u32, u32, u32); 7] =
     [(1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)];
 
-/// Largest side of an input, and most channels of a layer; what is larger is taken for a mistake.
-const LARGEST: u32 = 1 << 16;
+/// Largest side of an input, most channels of a layer and most classes; what is larger is taken for a mistake.
+const LARGEST_SIDE: u32 = 1 << 14;
+const LARGEST_LAYER: u32 = 1 << 14;
+const MOST_CLASSES: u32 = 1 << 20;
 
 /// `value * width` as the decimal fraction that the user wrote: 0.35 is not 0.3499999940 here.
 fn scaled(value: u32, width: f32) -> f64 {
@@ -278,15 +280,18 @@ impl MobileNetConfig {
     pub(super) fn check(&self) -> Result<()> {
         self.check_stages()?;
         let [height, width] = self.input;
-        if self.input.iter().any(|n| !(1..=LARGEST).contains(n)) {
-            let message = format!("an input is 1x1 to {LARGEST}x{LARGEST} pixels, not {height}x{width}");
+        if self.input.iter().any(|n| !(1..=LARGEST_SIDE).contains(n)) {
+            let message = format!("an input is 1x1 to {LARGEST_SIDE}x{LARGEST_SIDE} pixels, not {height}x{width}");
             return Err(Error::Option { option: "size", message });
         }
         let layers = self.blocks.iter().flat_map(|b| [Some(b.channels), b.expansion]);
-        let layers = layers.chain([Some(self.stem_channels), self.last, self.classes]).flatten();
-        if let Some(bad) = layers.into_iter().find(|n| !(1..=LARGEST).contains(n)) {
-            let message = format!("a layer has 1 to {LARGEST} channels, not {bad}; is the width multiplier right?");
+        if let Some(bad) = layers.chain([Some(self.stem_channels), self.last]).flatten().find(|n| !(1..=LARGEST_LAYER).contains(n)) {
+            let message = format!("a layer has 1 to {LARGEST_LAYER} channels, not {bad}; is the width multiplier right?");
             return Err(Error::Option { option: "channels", message });
+        }
+        if let Some(classes) = self.classes.filter(|n| !(1..=MOST_CLASSES).contains(n)) {
+            let message = format!("a classifier has 1 to {MOST_CLASSES} classes, not {classes}");
+            return Err(Error::Option { option: "classes", message });
         }
         if self.version == Version::V1 && self.blocks.iter().any(|b| b.expansion.is_some() || b.residual) {
             let message = "V1's blocks have neither expansion nor residual; use Version::V2".to_string();

@@ -3,6 +3,7 @@
 mod build;
 mod config;
 mod config_json;
+mod cost;
 #[cfg(not(target_arch = "wasm32"))]
 mod load;
 #[allow(clippy::module_inception)]
@@ -11,6 +12,7 @@ mod recognition;
 mod settings;
 
 pub use config::{BlockConfig, MobileNetConfig, PaddingRule, Version};
+pub use cost::{Cost, LayerCost, Multipliers, Scaled, Separable, Totals};
 pub use model::{LoadOptions, Model};
 pub use recognition::Recognition;
 pub use settings::Settings;

@@ -28,27 +28,11 @@ fn norm_params(batch_norm: &BatchNorm) -> [Param; 2] {
     [Param::NormScale(norm.clone()), Param::Shifted(None, norm)]
 }
 
-/// The parameters that a node needs here, each with its number of values.
-fn needed(op: &Op, input: Shape) -> Vec<(Param, u64)> {
-    let conv = |conv: &Conv2d, in_channels: u32| -> Vec<(Param, u64)> {
-        let values = conv.filter_shape(in_channels).into_iter().map(|n| n as u64).product();
-        let bias = conv.bias.iter().map(|b| (b.clone(), u64::from(conv.out_channels)));
-        std::iter::once((conv.filters.clone(), values)).chain(bias).collect()
-    };
-    let channels = input.channels;
+/// The parameters that a node needs here, each with its number of values: a norm is needed joined.
+fn needed(op: &Op, input: Shape) -> Vec<(Param, usize)> {
     match op {
-        Op::Conv2d(c) => conv(c, channels),
-        Op::BatchNorm(b) => norm_params(b).into_iter().map(|p| (p, u64::from(channels))).collect(),
-        Op::Linear(l) => {
-            let bias = l.bias.iter().map(|b| (b.clone(), u64::from(l.out_channels)));
-            std::iter::once((l.weights.clone(), input.elements() * u64::from(l.out_channels))).chain(bias).collect()
-        }
-        Op::SeparableBlock(b) => [conv(&b.depthwise, channels), conv(&b.pointwise, channels)].concat(),
-        Op::InvertedResidual(b) => {
-            let wide = b.expand.out_channels;
-            [conv(&b.expand, channels), conv(&b.depthwise, wide), conv(&b.project, wide)].concat()
-        }
-        Op::Input | Op::Activation(_) | Op::Add | Op::GlobalAveragePool | Op::Softmax => Vec::new(),
+        Op::BatchNorm(b) => norm_params(b).into_iter().map(|p| (p, input.channels as usize)).collect(),
+        _ => op.param_shapes(input).into_iter().map(|(p, shape)| (p.clone(), shape.iter().product())).collect(),
     }
 }
 
@@ -80,7 +64,7 @@ impl Session {
                     Some(values) => Vec::len(values),
                     None => values.entry(key.clone()).or_insert(params(&param)?).len(),
                 };
-                if found as u64 != expected {
+                if found != expected {
                     let message = format!("node `{}` needs {expected} values, found {found}", node.name);
                     return Err(Error::Tensor { name: key, message });
                 }
