@@ -20,6 +20,12 @@ pub enum Resize {
         /// Share of the short side that stays.
         crop_pct: f32,
     },
+    /// timm's rule: the short side becomes `floor(size / crop_pct)`, then the centre is cropped. Where the network is not
+    /// square, the long side is rounded instead of truncated.
+    CentreCropFloor {
+        /// Share of the short side that stays.
+        crop_pct: f32,
+    },
     /// The whole picture is squeezed into the network's size.
     Squash,
 }
