@@ -4,6 +4,20 @@
 //! Results are plain values ([`CaseResult`]) that are written to files and compared; the measuring itself needs a device
 //! and a clock, and so is not there on the web.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod candidate;
+#[cfg(not(target_arch = "wasm32"))]
+mod kernels;
+#[cfg(not(target_arch = "wasm32"))]
+mod problem;
 mod result;
+#[cfg(not(target_arch = "wasm32"))]
+mod stopwatch;
 
-pub use result::{CandidateResult, CaseResult, Clock, Times, Verdict, fingerprint};
+#[cfg(not(target_arch = "wasm32"))]
+pub use kernels::{KernelOptions, kernels, tolerance};
+#[cfg(not(target_arch = "wasm32"))]
+pub use problem::traffic;
+pub use result::{CandidateResult, CaseResult, Clock, Times, Verdict, fingerprint, quantile};
+#[cfg(not(target_arch = "wasm32"))]
+pub use stopwatch::Stopwatch;

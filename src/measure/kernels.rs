@@ -1,0 +1,184 @@
+//! Candidates of a case against each other: checked, then timed in turn over several rounds.
+
+use super::candidate::{Bench, Candidate};
+use super::problem::Problem;
+use super::stopwatch::Stopwatch;
+use super::{CandidateResult, CaseResult, Times, Verdict};
+use crate::engine::Engine;
+use crate::kernel::{Case, Precision, Variant};
+use crate::{Error, Result};
+use std::time::{Duration, Instant};
+
+/// How to measure.
+#[derive(Clone, Debug)]
+pub struct KernelOptions {
+    /// Samples of each candidate.
+    pub rounds: u32,
+    /// What a sample takes at the least: a fast kernel is dispatched many times in it.
+    pub sample: Duration,
+    /// Runs of each candidate that are checked, on two sets of data in turn.
+    pub checks: u32,
+    /// Largest error that counts as right; by precision if `None`.
+    pub tolerance: Option<f64>,
+    /// Whether to measure with flushed caches too.
+    pub cold: bool,
+    /// After this time no candidate is begun and no round either.
+    pub budget: Option<Duration>,
+    /// A candidate this many times slower than the best is timed in the first round alone; 0 times all to the end.
+    pub hopeless: f64,
+}
+
+impl Default for KernelOptions {
+    fn default() -> Self {
+        Self { rounds: 7, sample: Duration::from_millis(2), checks: 3, tolerance: None, cold: false, budget: None, hopeless: 3.0 }
+    }
+}
+
+/// Dispatches in one sample at the most: more would be a command buffer without bounds.
+const MOST_REPEATS: u32 = 4096;
+
+/// Bytes that are written to push everything else out of the caches.
+const FLUSH: u64 = 64 << 20;
+
+/// Largest error that counts as right, in parts of the largest value.
+pub fn tolerance(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-4,
+        Precision::F16Storage => 5e-3,
+        Precision::F16 => 2e-2,
+    }
+}
+
+/// Measures `variants` on a case; those that do not apply are left out.
+///
+/// # Errors
+/// [`Error::NoVariant`] if none applies, [`Error::Graph`] for a case whose shapes do not fit, [`Error::OutOfMemory`] if
+/// its buffers do not, [`Error::DeviceLost`]. What a candidate does wrong is its verdict.
+pub fn kernels(
+    engine: &Engine,
+    watch: &Stopwatch,
+    case: &Case,
+    precision: Precision,
+    variants: &[&Variant],
+    options: &KernelOptions,
+) -> Result<CaseResult> {
+    let start = Instant::now();
+    let in_time = || options.budget.is_none_or(|budget| start.elapsed() < budget);
+    let profile = engine.profile();
+    if precision.needs_f16() && !profile.f16 {
+        return Err(Error::Option { option: "precision", message: format!("{} cannot compute in f16; use f32", profile.name) });
+    }
+    let apply: Vec<_> = variants.iter().filter(|v| v.check(case, profile).is_ok()).collect();
+    if apply.is_empty() {
+        let why = |v: &&Variant| v.check(case, profile).err().map(|why| format!("{}: {why}", v.name));
+        let reasons = variants.iter().filter(|v| v.op == case.op).filter_map(why).collect::<Vec<_>>().join("; ");
+        return Err(Error::NoVariant { node: format!("{} {case}", case.op), reasons });
+    }
+    let problem = Problem::new(*case)?;
+    let mut bench = Bench::new(engine, &problem, precision, 2)?;
+    let mut results = Vec::new();
+    let mut timed = Vec::new();
+    for variant in apply {
+        if !in_time() {
+            let workgroups = (variant.geometry)(case, profile).workgroups;
+            results.push(CandidateResult::new(variant, workgroups, Verdict::Skipped("no time was left".into())));
+            continue;
+        }
+        let tolerance = options.tolerance.unwrap_or(tolerance(precision));
+        let (result, candidate) = bench.admit(variant, options.checks, tolerance)?;
+        if let Some(candidate) = candidate {
+            timed.push(Timed { place: results.len(), candidate, repeats: 1, samples: Vec::new(), cold: Vec::new() });
+        }
+        results.push(result);
+    }
+    race(watch, &mut timed, options, &in_time)?;
+    if options.cold {
+        cold(engine, watch, &mut timed, options, &in_time)?;
+    }
+    for t in timed {
+        results[t.place].warm = Times::of(&t.samples, t.repeats);
+        results[t.place].cold = Times::of(&t.cold, 1);
+    }
+    Ok(CaseResult { case: *case, precision, clock: watch.clock(), candidates: results })
+}
+
+struct Timed {
+    /// Its place among the results.
+    place: usize,
+    candidate: Candidate,
+    repeats: u32,
+    samples: Vec<f64>,
+    cold: Vec<f64>,
+}
+
+impl Timed {
+    fn sample(&self, watch: &Stopwatch) -> Result<f64> {
+        watch.time(&mut |pass| self.candidate.dispatch(pass, self.repeats)).map(|ns| ns / f64::from(self.repeats))
+    }
+    fn best(&self) -> f64 {
+        self.samples.iter().copied().fold(f64::INFINITY, f64::min)
+    }
+}
+
+/// Finds how often each candidate must be dispatched in a sample, then takes samples of all in turn.
+fn race(watch: &Stopwatch, timed: &mut [Timed], options: &KernelOptions, in_time: &dyn Fn() -> bool) -> Result<()> {
+    let least = options.sample.as_nanos() as f64;
+    for t in timed.iter_mut() {
+        t.repeats = calibrate(watch, &t.candidate, least)?;
+    }
+    for round in 0..options.rounds.max(1) {
+        // The first round is taken in any case: a candidate that is there has a time.
+        if round > 0 && !in_time() {
+            break;
+        }
+        let best = timed.iter().map(Timed::best).fold(f64::INFINITY, f64::min);
+        for t in timed.iter_mut() {
+            let hopeless = round > 0 && options.hopeless > 0.0 && t.best() > options.hopeless * best;
+            if !hopeless {
+                // The candidates before it have pushed its data out of the caches.
+                watch.time(&mut |pass| t.candidate.dispatch(pass, 1))?;
+                let sample = t.sample(watch)?;
+                t.samples.push(sample);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Dispatches that take `least` nanoseconds.
+pub(super) fn calibrate(watch: &Stopwatch, candidate: &Candidate, least: f64) -> Result<u32> {
+    let mut repeats = 1u32;
+    loop {
+        let ns = watch.time(&mut |pass| candidate.dispatch(pass, repeats))?;
+        if ns >= least || repeats >= MOST_REPEATS {
+            return Ok(repeats);
+        }
+        let factor = if ns > 0.0 { (1.2 * least / ns).clamp(2.0, 16.0) } else { 16.0 };
+        repeats = ((f64::from(repeats) * factor).ceil() as u32).min(MOST_REPEATS);
+    }
+}
+
+/// Times single dispatches, each after writing more than the caches hold.
+fn cold(engine: &Engine, watch: &Stopwatch, timed: &mut [Timed], options: &KernelOptions, in_time: &dyn Fn() -> bool) -> Result<()> {
+    let size = FLUSH.min(engine.profile().max_buffer_size);
+    let flush = engine.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("flush"),
+        size,
+        usage: wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    for _ in 0..options.rounds.max(1) {
+        for t in timed.iter_mut() {
+            let mut encoder = engine.device().create_command_encoder(&Default::default());
+            encoder.clear_buffer(&flush, 0, None);
+            engine.queue().submit([encoder.finish()]);
+            watch.wait()?;
+            let sample = watch.time(&mut |pass| t.candidate.dispatch(pass, 1))?;
+            t.cold.push(sample);
+        }
+        if !in_time() {
+            break;
+        }
+    }
+    Ok(())
+}
