@@ -66,13 +66,13 @@ impl Net<'_> {
     }
 
     fn convolution(&mut self, unit: &str, x: NodeId, channels: u32, stride: u32) -> Result<NodeId> {
-        let conv = Conv2d::new([3, 3], channels).stride(stride).padding(self.padding(x, stride));
+        let conv = Conv2d::new([3, 3], channels).stride(stride).padding(self.padding(x, stride, false));
         self.unit(unit, x, conv, self.config.activation)
     }
 
     fn depthwise(&mut self, unit: &str, x: NodeId, stride: u32) -> Result<NodeId> {
         let channels = self.graph.shape(x).channels;
-        let conv = Conv2d::depthwise([3, 3], channels).stride(stride).padding(self.padding(x, stride));
+        let conv = Conv2d::depthwise([3, 3], channels).stride(stride).padding(self.padding(x, stride, true));
         self.unit(unit, x, conv, self.config.activation)
     }
 
@@ -81,11 +81,12 @@ impl Net<'_> {
     }
 
     /// SAME depends on the size of this very input, so padding is settled layer by layer.
-    fn padding(&self, x: NodeId, stride: u32) -> Padding {
+    fn padding(&self, x: NodeId, stride: u32, depthwise: bool) -> Padding {
         let Shape { height, width, .. } = self.graph.shape(x);
         match self.config.padding {
             PaddingRule::Symmetric => Padding::symmetric(1),
-            PaddingRule::Same => Padding::same(height, width, [3, 3], stride),
+            PaddingRule::SameKeras if depthwise && stride != 1 => Padding { bottom: 1, right: 1, ..Padding::default() },
+            PaddingRule::Same | PaddingRule::SameKeras => Padding::same(height, width, [3, 3], stride),
         }
     }
 

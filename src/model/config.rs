@@ -30,19 +30,22 @@ impl fmt::Display for Version {
 
 /// How many zeros stand around the input of a 3x3 convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum PaddingRule {
     /// One on every side: PyTorch's.
     Symmetric,
     /// TensorFlow's SAME: at stride 2 an even size is padded at the bottom and right alone.
     Same,
+    /// keras.applications' V1: SAME, but a depthwise convolution at stride 2 is padded at the bottom and right alone
+    /// whatever the size. It differs from SAME where a map's side is odd.
+    SameKeras,
 }
 
 impl fmt::Display for PaddingRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PaddingRule::Symmetric => "symmetric",
-            PaddingRule::Same => "same",
+            PaddingRule::Same | PaddingRule::SameKeras => "same",
         })
     }
 }

@@ -22,6 +22,7 @@ pub use bytes::Bytes;
 pub(crate) use file::File;
 pub(crate) use recognise::{Recognised, recognise};
 
+use crate::graph::Param;
 use crate::{Error, Result};
 use layout::{Kind, Layout};
 use safetensors::Dtype;
@@ -118,6 +119,14 @@ impl Weights {
             }
         };
         Ok(values)
+    }
+
+    /// The values of a parameter, as expressions over these tensors have it (a tensor, a folded norm).
+    ///
+    /// # Errors
+    /// As [`Weights::get`] and [`Param::evaluate`].
+    pub fn evaluate(&self, param: &Param) -> Result<Vec<f32>> {
+        param.evaluate(&|name| self.get(name))
     }
 
     /// The shape of a tensor in its canonical layout.

@@ -1,7 +1,7 @@
 //! keras.applications: V1 `conv1`, `conv_dw_N`, `conv_pw_N`; V2 `Conv1`, `block_N_expand`, `Conv_1` …
 
 use super::{Conventions, HWIO, Part, Scheme, TENSORFLOW, Unit, tensorflow_norm};
-use crate::model::Version;
+use crate::model::{PaddingRule, Version};
 
 pub(super) const SCHEMES: &[Scheme] = &[V2, V1];
 
@@ -21,7 +21,7 @@ const V1: Scheme = Scheme {
     version: Version::V1,
     names: v1,
     signature: &["conv1/kernel", "conv_pw_1/kernel", "conv_pw_2/kernel"],
-    conventions: Conventions { ..TENSORFLOW },
+    conventions: Conventions { padding: PaddingRule::SameKeras, ..TENSORFLOW },
     ..V2
 };
 
