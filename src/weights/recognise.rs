@@ -5,7 +5,7 @@ use super::architecture::{self, Architecture};
 use super::file::File;
 use super::names::{closest, renamed};
 use super::schemes::{ALL, Part, Scheme};
-use super::survey::Survey;
+use super::survey::{Found, Survey};
 use super::{Source, head};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -99,7 +99,9 @@ fn refuse_other_networks(survey: &Survey, names: &[&str]) -> Result<()> {
 pub(super) fn missing(survey: &Survey, unit: usize, part: Part, names: &[&str]) -> Error {
     let found = &survey.units[unit];
     let candidates = (survey.scheme.names)(found.unit, part);
-    let name = candidates.first().map_or_else(|| format!("{} {part:?}", found.name), |n| format!("{}{n}", survey.names.prefix));
+    let name = candidates
+        .get(usual_form(survey, unit, part))
+        .map_or_else(|| format!("{} {part:?}", found.name), |n| format!("{}{n}", survey.names.prefix));
     let claimed: HashSet<usize> = survey.claimed().collect();
     // A misspelt name is among those that nothing claimed; failing that, any neighbour helps.
     let free = names.iter().enumerate().filter(|(i, _)| !claimed.contains(i)).map(|(_, n)| *n);
@@ -109,6 +111,14 @@ pub(super) fn missing(survey: &Survey, unit: usize, part: Part, names: &[&str]) 
         hint => hint,
     };
     Error::Tensor { name, message: format!("missing; {} needs it as `{}`{hint}", survey.scheme, described(found.name.as_str(), part)) }
+}
+
+/// Which of its possible names such a tensor has elsewhere in the file: frameworks' generations differ.
+fn usual_form(survey: &Survey, unit: usize, part: Part) -> usize {
+    let kind = std::mem::discriminant(&survey.units[unit].unit);
+    let alike = survey.units.iter().filter(|u| std::mem::discriminant(&u.unit) == kind && u.part(part).is_some());
+    let form = |u: &Found| (survey.scheme.names)(u.unit, part).into_iter().position(|name| survey.names.find(&[name]).is_some());
+    alike.filter_map(form).next().unwrap_or(0)
 }
 
 fn described(unit: &str, part: Part) -> String {
