@@ -4,16 +4,21 @@
 //! transpose; [`resample`] is Pillow's antialiased resize bit for bit; the GPU kernels do the same integer arithmetic
 //! with the same tables. Every size is `[height, width]`.
 
+mod bands;
+mod buffers;
 #[cfg(feature = "decode")]
 mod decode;
 mod geometry;
+mod gpu;
 mod preprocess;
 pub mod resample;
 mod rule;
+mod sections;
 
 #[cfg(feature = "decode")]
 pub use decode::DecodeLimits;
 pub use geometry::Geometry;
+pub use gpu::{KERNELS, Preprocessor, Target};
 pub use rule::{ChannelOrder, Interpolation, Preprocessing, Resize};
 
 use crate::{Error, Result};
