@@ -55,7 +55,7 @@ pub enum Input<'a> {
 }
 
 impl Input<'_> {
-    fn batch(&self) -> usize {
+    pub(crate) fn batch(&self) -> usize {
         match self {
             Input::Tensor(t) => t.batch as usize,
         }
@@ -195,6 +195,14 @@ impl Session {
         let pending = self.encode(&mut encoder, input)?;
         self.engine.queue().submit([encoder.finish()]);
         Ok(pending)
+    }
+
+    /// For measuring: step `i` again, on what the last run through the first place of the ring has left.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn record_step(&self, pass: &mut wgpu::ComputePass<'_>, i: usize, repeats: u32) {
+        if let Some(groups) = self.geometry[0].1.get(i) {
+            (0..repeats).for_each(|_| self.program.dispatch(pass, i, 0, *groups));
+        }
     }
 
     fn check(&self, input: &Input<'_>) -> Result<()> {

@@ -9,6 +9,8 @@ mod candidate;
 #[cfg(not(target_arch = "wasm32"))]
 mod kernels;
 #[cfg(not(target_arch = "wasm32"))]
+mod network;
+#[cfg(not(target_arch = "wasm32"))]
 mod problem;
 mod result;
 #[cfg(not(target_arch = "wasm32"))]
@@ -16,6 +18,8 @@ mod stopwatch;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use kernels::{KernelOptions, kernels, tolerance};
+#[cfg(not(target_arch = "wasm32"))]
+pub use network::{Comparison, Latency, Profile, RunOptions, StepTime, compare, latency, median_interval, profile};
 #[cfg(not(target_arch = "wasm32"))]
 pub use problem::traffic;
 pub use result::{CandidateResult, CaseResult, Clock, Times, Verdict, fingerprint, quantile};

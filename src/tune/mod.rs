@@ -2,11 +2,15 @@
 //!
 //! Nothing here chooses a place on disk: records are made from text and written as text.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod driver;
 mod lookup;
 mod record;
 mod shipped;
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use driver::{Progress, TuneOptions, Tuned, cases, tune};
 pub use lookup::{Found, Tuning};
 pub use record::{CaseRecord, DeviceKey, TuningRecord, VERSION};
