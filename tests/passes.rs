@@ -221,3 +221,33 @@ fn nothing_but_convolutions_is_left_of_the_body() {
     assert!(residuals.clone().all(|n| n.name.ends_with(".add") && n.inputs.len() == 2));
     assert_eq!(residuals.count(), 10);
 }
+
+#[test]
+fn whole_networks_become_blocks() {
+    let fused = |config: MobileNetConfig, wanted: &[&str]| {
+        let graph = passes::run(&config.graph().unwrap(), &[] as &[&str]);
+        let graph = passes::fuse_blocks(&graph, |_, candidate| wanted.contains(&candidate.fused.op.name()));
+        graph.nodes().iter().map(|n| n.op.name()).collect::<Vec<_>>()
+    };
+    // V1 also offers inverted residuals: a block's pointwise with the whole block after it.
+    let v1 = [&["input", "convolution"][..], &["separable"; 13], &["pool", "linear"]].concat();
+    assert_eq!(fused(MobileNetConfig::v1(1.0), &["separable"]), v1);
+    let v2 = [&["input", "convolution", "separable"][..], &["inverted_residual"; 16], &["pointwise", "pool", "linear"]].concat();
+    assert_eq!(fused(MobileNetConfig::v2(1.0), &["separable", "inverted_residual"]), v2);
+}
+
+/// A fused block adds its own input; one that adds another node must stay as it is.
+#[test]
+fn a_residual_from_elsewhere_is_not_taken_for_the_blocks_input() {
+    let mut g = GraphBuilder::new();
+    let input = g.input("input", Shape::new(5, 4, 3)).unwrap();
+    let x = g.conv2d("x", input, Conv2d::new([1, 1], 3)).unwrap();
+    let expand = g.conv2d("expand", x, Conv2d::new([1, 1], 8)).unwrap();
+    let depthwise = g.conv2d("depthwise", expand, Conv2d::depthwise([3, 3], 8).padding(Padding::symmetric(1))).unwrap();
+    let project = g.conv2d("project", depthwise, Conv2d::new([1, 1], 3)).unwrap();
+    let add = g.add("add", project, input).unwrap();
+    let graph = g.finish(&[add]).unwrap();
+    check(&graph, 1);
+    let fused = passes::fuse_blocks(&passes::run(&graph, &[] as &[&str]), |_, _| true);
+    assert!(fused.nodes().iter().all(|n| matches!(n.op, Op::Input | Op::Conv2d(_))), "{fused}");
+}
