@@ -1,12 +1,17 @@
 //! Checkpoints made by rule, against what the frameworks computed for them (`tests/goldens/README.md`).
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "common/gpu.rs"]
+mod gpu;
 #[path = "common/rule.rs"]
 mod rule;
 
-use mobilenet_wgpu::graph::{Activation, Graph, Shape};
-use mobilenet_wgpu::model::{BlockConfig, MobileNetConfig, PaddingRule};
+use mobilenet_wgpu::engine::{Input, SessionOptions};
+use mobilenet_wgpu::graph::{Activation, Graph, Param, Shape, passes};
+use mobilenet_wgpu::model::{BlockConfig, LoadOptions, MobileNetConfig, Model, PaddingRule};
+use mobilenet_wgpu::{Tensor, reference};
 use safetensors::SafeTensors;
+use std::collections::BTreeMap;
 
 #[test]
 fn the_rule_gives_the_weights_that_the_oracles_had() {
@@ -96,4 +101,90 @@ fn width_multipliers_propose_the_channels_that_the_frameworks_build() {
         compared += 1;
     }
     assert!(compared > 30, "{compared} cases");
+}
+
+/// The model of a case, as a user would load it.
+fn model(case: &rule::Case) -> mobilenet_wgpu::Result<Model> {
+    let options = LoadOptions { config_json: case.config_json(), ..Default::default() };
+    Model::from_bytes(case.checkpoint(), &options)
+}
+
+/// Name of an output in the expected file, and the node that gives it.
+fn outputs(case: &rule::Case, expected: &BTreeMap<String, Vec<f32>>) -> Vec<(String, String)> {
+    let v1 = case.architecture == "mobilenet_v1";
+    let block = |graph: &Graph| {
+        let add = graph.find("block7.add").is_some();
+        format!(
+            "block7.{}",
+            if v1 {
+                "pointwise"
+            } else if add {
+                "add"
+            } else {
+                "project"
+            }
+        )
+    };
+    let graph = model(case).unwrap().graph(Some([case.height as u32, case.width_px as u32])).unwrap();
+    let node = |name: &str| match name {
+        "pooled" => "embedding".to_string(),
+        "block7" => block(&graph),
+        other => other.to_string(),
+    };
+    expected.keys().filter(|name| *name != "input").map(|name| (name.clone(), node(name))).collect()
+}
+
+fn input(case: &rule::Case) -> Tensor {
+    let shape = Shape::new(case.height as u32, case.width_px as u32, 3);
+    Tensor::from_nhwc(case.batch as u32, shape, case.input_nhwc()).unwrap()
+}
+
+/// Largest relative error that an f32 evaluation may have. A variance of 0 multiplies its channel by 1 / sqrt(epsilon) = 31, layer
+/// after layer: there two f32 evaluations (batch norm folded, or not) differ from each other by 1e-3, and no more can be asked.
+fn tolerance(case: &rule::Case) -> f64 {
+    if case.zero_variance { 5e-3 } else { 1e-4 }
+}
+
+/// Every output against the oracle.
+fn check(case: &rule::Case, names: &[(String, String)], expected: &BTreeMap<String, Vec<f32>>, found: &[Tensor], how: &str) {
+    for ((name, _), tensor) in names.iter().zip(found) {
+        let (want, nchw) = (&expected[name], tensor.to_nchw());
+        let have = if want.len() == nchw.len() { nchw } else { rule::sample(&nchw, want.len()) };
+        let error = rule::relative_error(&have, want);
+        assert!(error <= tolerance(case), "{} {name} {how}: relative error {error:e}", case.name);
+    }
+}
+
+#[test]
+fn every_case_on_the_reference() {
+    for case in rule::cases() {
+        let expected = case.expected();
+        let names = outputs(&case, &expected);
+        let model = model(&case).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let nodes: Vec<_> = names.iter().map(|(_, node)| node).collect();
+        let graph = model.graph(Some([case.height as u32, case.width_px as u32])).unwrap().with_outputs(&nodes).unwrap();
+        let graph = passes::run(&graph, &[] as &[&str]);
+        let params = |param: &Param| param.evaluate(&|name| model.weights().get(name));
+        let found = reference::run(&graph, &params, &input(&case)).unwrap();
+        check(&case, &names, &expected, &found, "on the reference");
+    }
+}
+
+#[test]
+fn every_case_on_the_gpu() {
+    let Some(engine) = gpu::engine() else { return };
+    for case in rule::cases() {
+        let expected = case.expected();
+        let names = outputs(&case, &expected);
+        let options = SessionOptions {
+            size: Some([case.height as u32, case.width_px as u32]),
+            batch: case.batch as u32,
+            outputs: names.iter().map(|(_, node)| node.clone()).collect(),
+            ..Default::default()
+        };
+        let mut session = engine.session(&model(&case).unwrap(), &options).unwrap();
+        let found = session.run(Input::Tensor(&input(&case))).unwrap();
+        let tensors: Vec<_> = found.tensors.into_iter().map(|(_, t)| t).collect();
+        check(&case, &names, &expected, &tensors, "on the GPU");
+    }
 }

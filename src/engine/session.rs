@@ -4,10 +4,12 @@ use super::pending::{OutputLayout, Place};
 use super::program::{Evaluate, Program};
 use super::{Engine, Outputs, Pending};
 use crate::gpu::Scope;
-use crate::graph::{Graph, passes};
+use crate::graph::{Graph, Param, passes};
 use crate::kernel::Precision;
+use crate::model::Model;
 use crate::plan::{Plan, PlanOptions, Preference};
 use crate::tune::Tuning;
+use crate::weights::Weights;
 use crate::{Error, Result, Tensor};
 use std::sync::Arc;
 
@@ -72,6 +74,7 @@ pub struct Session {
     /// Batch that each place's uniforms are written for, and the workgroups of its steps.
     geometry: Vec<(u32, Vec<[u32; 3]>)>,
     packed: Vec<u8>,
+    weights: Option<Arc<Weights>>,
 }
 
 impl Engine {
@@ -98,6 +101,32 @@ impl Engine {
     }
 }
 
+impl Engine {
+    /// Compiles a model at a size, for up to a batch.
+    ///
+    /// # Errors
+    /// As [`Engine::compile_graph`], and [`Error::Graph`] for a size that the network cannot take.
+    pub async fn session_async(&self, model: &Model, options: &SessionOptions) -> Result<Session> {
+        let graph = model.graph(options.size)?;
+        let weights = model.weights().clone();
+        let owner = Arc::as_ptr(&weights) as usize;
+        let evaluate = |param: &Param| param.evaluate(&|name| weights.get(name));
+        let mut session = self.compile_graph(&graph, owner, &evaluate, options).await?;
+        // The address is the owner's identity as long as somebody keeps it.
+        session.weights = Some(weights.clone());
+        Ok(session)
+    }
+
+    /// [`Engine::session_async`], waiting.
+    ///
+    /// # Errors
+    /// As [`Engine::session_async`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn session(&self, model: &Model, options: &SessionOptions) -> Result<Session> {
+        pollster::block_on(self.session_async(model, options))
+    }
+}
+
 impl Session {
     async fn new(engine: Engine, plan: Plan, names: Vec<String>, owner: usize, evaluate: &Evaluate<'_>, in_flight: usize) -> Result<Self> {
         let mut layout = Vec::new();
@@ -116,7 +145,7 @@ impl Session {
         let inputs: Vec<_> = places.iter().map(|p| p.input.clone()).collect();
         let program = Program::new(&engine, plan, owner, evaluate, &inputs).await?;
         let geometry = vec![(0, Vec::new()); places.len()];
-        Ok(Self { engine, program, layout: Arc::new(layout), places, geometry, packed: Vec::new() })
+        Ok(Self { engine, program, layout: Arc::new(layout), places, geometry, packed: Vec::new(), weights: None })
     }
 
     /// What runs.

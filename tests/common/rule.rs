@@ -43,7 +43,7 @@ pub struct Case {
     layouts: BTreeMap<String, String>,
     gains: BTreeMap<String, f64>,
     #[serde(default)]
-    zero_variance: bool,
+    pub zero_variance: bool,
     #[serde(default)]
     extras: Vec<(String, String, Vec<usize>)>,
     pub units: Vec<Unit>,

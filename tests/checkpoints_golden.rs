@@ -1,0 +1,130 @@
+//! The real checkpoints against their golden outputs, on the reference and on the GPU.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "common/gpu.rs"]
+mod gpu;
+
+use mobilenet_wgpu::engine::{Input, SessionOptions};
+use mobilenet_wgpu::graph::{Param, Shape, passes};
+use mobilenet_wgpu::kernel::Precision;
+use mobilenet_wgpu::model::Model;
+use mobilenet_wgpu::{Tensor, reference};
+use safetensors::SafeTensors;
+use std::path::{Path, PathBuf};
+
+const FOLDERS: [&str; 6] = [
+    "mobilenet_v1_0.25_128",
+    "mobilenet_v1_0.5_160",
+    "mobilenet_v1_1.0_224",
+    "mobilenet_v2_1.0_224",
+    "mobilenet_v2_1.0_224_backbone",
+    "mobilenet_v2_1.0_224_torch",
+];
+
+/// One golden input and what is expected of it: `(output's name, values)`; maps are `[C, H, W]`.
+struct Golden {
+    input: Tensor,
+    expected: Vec<(String, Vec<f32>)>,
+}
+
+fn goldens(folder: &Path) -> Vec<Golden> {
+    let bytes = std::fs::read(folder.join("golden.safetensors")).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let values = |name: &str| -> Option<(Vec<usize>, Vec<f32>)> {
+        let t = file.tensor(name).ok()?;
+        Some((t.shape().to_vec(), t.data().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()))
+    };
+    let mut found = Vec::new();
+    let mut names: Vec<_> = file.names().into_iter().filter(|n| n.starts_with("input_")).collect();
+    names.sort_unstable();
+    for name in names {
+        let (shape, data) = values(name).unwrap();
+        let [h, w] = [shape[shape.len() - 2] as u32, shape[shape.len() - 1] as u32];
+        let index = &name["input_".len()..];
+        let named = [("logits", "logits"), ("features", "features"), ("pooled", "embedding")];
+        let expected = named.iter().filter_map(|(file, node)| Some((node.to_string(), values(&format!("{file}_{index}"))?.1))).collect();
+        found.push(Golden { input: Tensor::from_nchw(1, Shape::new(h, w, 3), &data).unwrap(), expected });
+    }
+    assert!(!found.is_empty(), "{} holds no inputs", folder.display());
+    found
+}
+
+fn relative_error(found: &[f32], expected: &[f32]) -> f64 {
+    assert_eq!(found.len(), expected.len());
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
+    difference / norm(&mut expected.iter().map(|v| f64::from(*v)))
+}
+
+fn top(logits: &[f32], n: usize) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..logits.len()).collect();
+    order.sort_by(|a, b| logits[*b].total_cmp(&logits[*a]));
+    order.truncate(n);
+    order
+}
+
+fn folders() -> Vec<PathBuf> {
+    gpu::assets().map(|a| FOLDERS.iter().map(|f| a.join("models").join(f)).collect()).unwrap_or_default()
+}
+
+fn check(folder: &Path, golden: &Golden, found: &[Tensor], tolerance: f64, how: &str) {
+    for ((name, expected), tensor) in golden.expected.iter().zip(found) {
+        let values = tensor.to_nchw();
+        let error = relative_error(&values, expected);
+        assert!(error <= tolerance, "{} {name} {how}: relative error {error:e}", folder.display());
+        if name == "logits" && tolerance < 1e-3 {
+            assert_eq!(top(&values, 5), top(expected, 5), "{} {how}", folder.display());
+        } else if name == "logits" {
+            let best = top(expected, 2);
+            if expected[best[0]] - expected[best[1]] > 0.1 {
+                assert_eq!(top(&values, 1)[0], best[0], "{} {how}", folder.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn on_the_reference() {
+    for folder in folders() {
+        let model = Model::open(&folder).unwrap();
+        let params = |param: &Param| param.evaluate(&|name| model.weights().get(name));
+        for golden in goldens(&folder) {
+            let names: Vec<_> = golden.expected.iter().map(|(n, _)| n.as_str()).collect();
+            let graph = passes::run(&model.graph(None).unwrap().with_outputs(&names).unwrap(), &[] as &[&str]);
+            check(&folder, &golden, &reference::run(&graph, &params, &golden.input).unwrap(), 1e-4, "on the reference");
+        }
+    }
+}
+
+fn on_the_gpu(precision: Precision, tolerance: f64) {
+    let Some(engine) = gpu::engine() else { return };
+    if precision.needs_f16() && !engine.profile().f16 {
+        println!("skipped: no f16 on this adapter");
+        return;
+    }
+    for folder in folders() {
+        let model = Model::open(&folder).unwrap();
+        for golden in goldens(&folder) {
+            let outputs = golden.expected.iter().map(|(n, _)| n.clone()).collect();
+            let options = SessionOptions { outputs, precision, ..Default::default() };
+            let mut session = engine.session(&model, &options).unwrap();
+            let found: Vec<_> = session.run(Input::Tensor(&golden.input)).unwrap().tensors.into_iter().map(|(_, t)| t).collect();
+            check(&folder, &golden, &found, tolerance, precision.name());
+        }
+    }
+}
+
+#[test]
+fn on_the_gpu_in_f32() {
+    on_the_gpu(Precision::F32, 1e-4);
+}
+
+#[test]
+fn on_the_gpu_in_f16_storage() {
+    on_the_gpu(Precision::F16Storage, 2e-2);
+}
+
+#[test]
+fn on_the_gpu_in_f16() {
+    on_the_gpu(Precision::F16, 2e-2);
+}
