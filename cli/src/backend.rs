@@ -1,0 +1,52 @@
+//! What computes: a GPU, or the CPU where there is none or it was asked for. One place decides, and says so.
+
+use crate::failure::{Failure, Outcome, tell};
+use crate::options::DeviceOptions;
+use mobilenet_wgpu::engine::{Engine, SessionOptions};
+use mobilenet_wgpu::gpu::DeviceClass;
+use mobilenet_wgpu::{Classifier, Error, Model};
+
+/// A GPU's engine, or the CPU.
+pub struct Backend {
+    engine: Option<Engine>,
+}
+
+/// Opens what the options ask for; without a wish and without an adapter the CPU stands in, which standard error is told.
+pub fn open(options: &DeviceOptions) -> Outcome<Backend> {
+    if options.cpu {
+        return Ok(Backend { engine: None });
+    }
+    match Engine::open(&options.adapter_options()) {
+        Ok(engine) => Ok(Backend { engine: Some(engine) }),
+        Err(Error::NoAdapter(why)) if options.fallback() => {
+            tell(&format!("note: computing on the CPU, as no GPU can be used: {why}"));
+            Ok(Backend { engine: None })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+impl Backend {
+    /// A model made ready here, in the precision that the options ask for.
+    pub fn classifier(&self, model: &Model, device: &DeviceOptions, mut session: SessionOptions) -> Outcome<Classifier> {
+        session.precision = device.precision.on(self.engine.as_ref().map(Engine::profile))?;
+        let classifier = match &self.engine {
+            Some(engine) => Classifier::with_engine(engine, model.clone(), &session),
+            None => Classifier::on_cpu(model.clone(), &session),
+        };
+        classifier.map_err(Failure::from)
+    }
+
+    /// How many pictures at a time are good here for `pictures` of them, if nobody says: a real GPU wants to be filled; in
+    /// software a batch gains nothing and costs memory.
+    pub fn batch_for(&self, pictures: usize) -> u32 {
+        let most = match self.engine.as_ref().map(|e| e.profile().class) {
+            None => 1,
+            Some(DeviceClass::Software) => 4,
+            Some(DeviceClass::Mobile) => 8,
+            Some(DeviceClass::Integrated) => 16,
+            Some(DeviceClass::Discrete) => 32,
+        };
+        pictures.clamp(1, most) as u32
+    }
+}

@@ -1,0 +1,171 @@
+//! `mobilenet bench`: how long the first result takes, and how long the others.
+
+use crate::backend::{self, Backend};
+use crate::failure::{Failure, Outcome, Status};
+use crate::model;
+use crate::options::{DeviceOptions, ModelOptions};
+use crate::output::Output;
+use mobilenet_wgpu::engine::SessionOptions;
+use mobilenet_wgpu::graph::Shape;
+use mobilenet_wgpu::measure::quantile;
+use mobilenet_wgpu::{Classifier, Model, Tensor};
+use serde::Serialize;
+use std::time::Instant;
+
+const EXAMPLES: &str = "\
+Examples:
+  mobilenet bench
+  mobilenet bench --model model.safetensors --runs 200 --batch 8
+  mobilenet bench --cpu --json
+
+first_ms is from nothing (no device, no model) to the first logits in host memory. The other times are of whole runs,
+from values in host memory to logits in host memory, for a batch; images_per_s is of the median. Drivers keep compiled
+kernels on disk: for a first result without them, on Mesa, set MESA_SHADER_CACHE_DISABLE=true.";
+
+/// Time to the first result, latency, throughput
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(flatten)]
+    model: ModelOptions,
+    /// Runs that are measured
+    #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    runs: u32,
+    /// Runs before, which are not
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    warmup: u32,
+    /// Pictures at a time
+    #[arg(long, short, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    batch: u32,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    device: DeviceOptions,
+}
+
+#[derive(Serialize)]
+struct Report {
+    model: String,
+    network: String,
+    adapter: String,
+    precision: &'static str,
+    size: [u32; 2],
+    batch: u32,
+    first_ms: f64,
+    first: First,
+    runs: u32,
+    min_ms: f64,
+    median_ms: f64,
+    p95_ms: f64,
+    p99_ms: f64,
+    images_per_s: f64,
+}
+
+/// What the first result's time consists of, in milliseconds.
+#[derive(Serialize)]
+struct First {
+    load_ms: f64,
+    device_ms: f64,
+    prepare_ms: f64,
+    run_ms: f64,
+}
+
+/// Measures, and reports.
+pub fn run(arguments: &Arguments) -> Outcome {
+    let start = Instant::now();
+    let mut lap = Lap(start);
+    let (model, source) = model::load(&arguments.model)?;
+    let load_ms = lap.ms();
+    let backend = backend::open(&arguments.device)?;
+    let device_ms = lap.ms();
+    let mut classifier = prepare(&backend, &model, arguments)?;
+    let prepare_ms = lap.ms();
+    let input = values(arguments.batch, classifier.size())?;
+    lap.ms();
+    classifier.run(&input)?;
+    let run_ms = lap.ms();
+    // The input is made by us and is no part of it.
+    let first_ms = load_ms + device_ms + prepare_ms + run_ms;
+    let mut times = measure(&mut classifier, &input, arguments)?;
+    times.sort_by(f64::total_cmp);
+    let at = |q| quantile(&times, q).ok_or_else(|| Failure::new("--runs: at least 1"));
+    let median_ms = at(0.5)?;
+    let report = Report {
+        model: source.to_string(),
+        network: model.recognition().to_string(),
+        adapter: classifier.backend(),
+        precision: classifier.session().map_or("f32", |s| s.plan().precision.name()),
+        size: classifier.size(),
+        batch: arguments.batch,
+        first_ms,
+        first: First { load_ms, device_ms, prepare_ms, run_ms },
+        runs: arguments.runs,
+        min_ms: at(0.0)?,
+        median_ms,
+        p95_ms: at(0.95)?,
+        p99_ms: at(0.99)?,
+        images_per_s: f64::from(arguments.batch) * 1e3 / median_ms,
+    };
+    show(&report, arguments.json)?;
+    Ok(Status::Good)
+}
+
+struct Lap(Instant);
+
+impl Lap {
+    /// Milliseconds since the last time that this was asked.
+    fn ms(&mut self) -> f64 {
+        let before = std::mem::replace(&mut self.0, Instant::now());
+        (self.0 - before).as_secs_f64() * 1e3
+    }
+}
+
+fn prepare(backend: &Backend, model: &Model, arguments: &Arguments) -> Outcome<Classifier> {
+    let is_classifier = model.recognition().classes.is_some();
+    let outputs = vec![if is_classifier { "logits" } else { "embedding" }.to_string()];
+    let options = SessionOptions { batch: arguments.batch, outputs, ..SessionOptions::default() };
+    backend.classifier(model, &arguments.device, options)
+}
+
+/// Values in -1..1 by a rule: no kernel's time depends on them, as long as they are not all the same.
+fn values(batch: u32, [height, width]: [u32; 2]) -> Outcome<Tensor> {
+    let shape = Shape::new(height, width, 3);
+    let count = u64::from(batch) * shape.elements();
+    let value = |i: u64| ((i.wrapping_mul(2_654_435_761) >> 7) % 2048) as f32 / 1024.0 - 1.0;
+    Ok(Tensor::from_nhwc(batch, shape, (0..count).map(value).collect())?)
+}
+
+/// Milliseconds of each run.
+fn measure(classifier: &mut Classifier, input: &Tensor, arguments: &Arguments) -> Outcome<Vec<f64>> {
+    for _ in 0..arguments.warmup {
+        classifier.run(input)?;
+    }
+    let mut times = Vec::new();
+    for _ in 0..arguments.runs {
+        let start = Instant::now();
+        classifier.run(input)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(times)
+}
+
+fn show(report: &Report, json: bool) -> Outcome<()> {
+    let mut out = Output::new();
+    if json {
+        out.json_pretty(report)?;
+        return out.flush();
+    }
+    let First { load_ms, device_ms, prepare_ms, run_ms } = report.first;
+    out.line(out.bold(&report.network))?;
+    out.line(format!("on {}, {}, batch {}\n", report.adapter, report.precision, report.batch))?;
+    out.line(format!(
+        "  first result  {:9.2} ms   (load {load_ms:.1}, device {device_ms:.1}, prepare {prepare_ms:.1}, run {run_ms:.1})",
+        report.first_ms
+    ))?;
+    out.line(format!("  median        {:9.2} ms   of {} runs", report.median_ms, report.runs))?;
+    out.line(format!("  minimum       {:9.2} ms", report.min_ms))?;
+    out.line(format!("  95 % within   {:9.2} ms", report.p95_ms))?;
+    out.line(format!("  throughput    {:9.1} pictures a second", report.images_per_s))?;
+    out.flush()
+}

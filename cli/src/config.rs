@@ -1,0 +1,39 @@
+//! The tool's own settings: a small JSON file in the user's configuration folder.
+
+use crate::failure::{Failure, Outcome};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What is in `config.json`; fields that we do not know are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Config {
+    /// What `--model` is where it is not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_model: Option<String>,
+    #[serde(flatten)]
+    others: serde_json::Map<String, serde_json::Value>,
+}
+
+/// The folder of our settings: `MOBILENET_CONFIG_DIR`, else `mobilenet` in the user's configuration folder.
+pub fn folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let user = || {
+        let xdg = set("XDG_CONFIG_HOME").filter(|p| p.is_absolute());
+        let windows = || set("APPDATA").filter(|_| cfg!(windows));
+        xdg.or_else(windows).or_else(|| set("HOME").map(|home| home.join(".config"))).map(|p| p.join("mobilenet"))
+    };
+    set("MOBILENET_CONFIG_DIR").or_else(user)
+}
+
+impl Config {
+    /// As it stands on disk; empty if there is none.
+    pub fn load() -> Outcome<Self> {
+        let Some(path) = folder().map(|f| f.join("config.json")) else { return Ok(Self::default()) };
+        match std::fs::read_to_string(&path) {
+            Ok(text) => serde_json::from_str(&text)
+                .map_err(|e| Failure::new(format!("{}: not the JSON that was expected ({e}); correct or remove it", path.display()))),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(e) => Err(Failure::new(format!("{}: cannot be read: {e}", path.display()))),
+        }
+    }
+}
