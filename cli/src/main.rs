@@ -1,3 +1,25 @@
 //! The command-line tool `mobilenet`: one file a command.
+//!
+//! What must hold: results go to standard output and nothing else does; what is said to people (errors, notes, progress)
+//! goes to standard error; exit codes are those of [`failure`]; a reader that closes the pipe ends the tool quietly.
 
-fn main() {}
+mod args;
+mod backend;
+mod commands;
+mod config;
+mod decoder;
+mod failure;
+mod model;
+mod npy;
+mod options;
+mod output;
+mod pictures;
+mod pipeline;
+mod tensors;
+
+use clap::Parser;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    failure::exit_code(args::Cli::parse().run())
+}
