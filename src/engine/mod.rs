@@ -3,13 +3,17 @@
 //! An [`Engine`] is a device with its kernels; a [`Session`] is a network compiled on it for one size and batch. A run is
 //! recorded into an encoder, submitted, and waited for through its [`Pending`]; `run` does the three in one.
 
+mod encode;
+mod input;
 mod pending;
 pub(crate) mod pipelines;
 mod program;
 mod session;
 
-pub use pending::{Outputs, Pending};
-pub use session::{Input, Session, SessionOptions};
+pub use encode::Sliced;
+pub use input::Input;
+pub use pending::{OutputLayout, Outputs, Pending};
+pub use session::{Session, SessionOptions};
 
 use crate::gpu::{self, AdapterOptions, DeviceProfile};
 use crate::kernel::{self, Precision, Variant};

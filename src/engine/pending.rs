@@ -38,6 +38,10 @@ pub struct OutputLayout {
     pub picture_bytes: u64,
 }
 
+/// How long an idle device may keep [`Pending::wait`] waiting for a callback that another thread's poll is delivering.
+#[cfg(not(target_arch = "wasm32"))]
+const UNSUBMITTED: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// One place of a session's ring.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -61,8 +65,12 @@ enum Progress {
     #[default]
     Idle,
     Recorded,
+    /// Done, and the outputs can be read by the host.
     Mapped,
+    /// Done, and the outputs stay on the device.
+    OnDevice,
     Failed,
+    /// The commands were thrown away.
     Abandoned,
 }
 
@@ -105,10 +113,19 @@ impl Place {
         }
     }
     /// Asks for the staging buffer to be mapped when `encoder` is submitted and done.
-    pub fn read_back(self: &Arc<Self>, encoder: &wgpu::CommandEncoder, bytes: u64) {
+    pub fn read_back(self: &Arc<Self>, encoder: &wgpu::CommandEncoder) {
+        let guard = self.guard();
+        let tell = move |result: Result<(), _>| guard.tell(if result.is_ok() { Progress::Mapped } else { Progress::Failed });
+        encoder.map_buffer_on_submit(&self.staging, wgpu::MapMode::Read, .., tell);
+    }
+    /// Asks to be told when `encoder` is submitted and done; nothing is read back.
+    pub fn follow(self: &Arc<Self>, encoder: &wgpu::CommandEncoder) {
+        let guard = self.guard();
+        encoder.on_submitted_work_done(move || guard.tell(Progress::OnDevice));
+    }
+    fn guard(self: &Arc<Self>) -> Guard {
         lock(&self.state).device = Progress::Recorded;
-        let guard = Guard { place: self.clone(), told: false };
-        encoder.map_buffer_on_submit(&self.staging, wgpu::MapMode::Read, 0..bytes, move |result| guard.tell(result.is_ok()));
+        Guard { place: self.clone(), told: false }
     }
 }
 
@@ -119,9 +136,9 @@ struct Guard {
 }
 
 impl Guard {
-    fn tell(mut self, mapped: bool) {
+    fn tell(mut self, progress: Progress) {
         self.told = true;
-        self.place.advance(if mapped { Progress::Mapped } else { Progress::Failed });
+        self.place.advance(progress);
     }
 }
 
@@ -161,7 +178,8 @@ impl Pending {
     pub fn batch(&self) -> u32 {
         self.batch
     }
-    /// The outputs, if they are there; never waits. `None` means not yet.
+    /// The outputs, if they are there; never waits. `None` means not yet. Outputs that stay on the device
+    /// ([`Session::encode_on_device`](super::Session::encode_on_device)) come as an empty list once they are there.
     ///
     /// # Errors
     /// [`Error::DeviceLost`], or [`Error::Device`] if the commands were thrown away or the outputs taken before.
@@ -185,6 +203,10 @@ impl Pending {
                 state.device = Progress::Idle;
                 outputs.map(Some)
             }
+            Progress::OnDevice => {
+                self.done = true;
+                Ok(Some(Outputs { tensors: Vec::new() }))
+            }
             Progress::Abandoned => Err(Error::Device("the encoder was dropped without being submitted; record again".into())),
             Progress::Failed | Progress::Idle => {
                 let message = "the outputs could not be read back, which a lost device causes".to_string();
@@ -199,8 +221,21 @@ impl Pending {
     /// As [`Pending::try_take`].
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait(mut self) -> Result<Outputs> {
-        self.engine.device().poll(wgpu::PollType::wait_indefinitely()).map_err(|e| self.engine.failure(Error::Device(e.to_string())))?;
-        self.try_take()?.ok_or_else(|| Error::Device("wait was called before the encoder was submitted".into()))
+        let start = std::time::Instant::now();
+        loop {
+            self.engine
+                .device()
+                .poll(wgpu::PollType::wait_indefinitely())
+                .map_err(|e| self.engine.failure(Error::Device(e.to_string())))?;
+            if let Some(outputs) = self.try_take()? {
+                return Ok(outputs);
+            }
+            // The device is idle: either another thread's poll is about to call us back, or nothing was submitted.
+            if start.elapsed() > UNSUBMITTED {
+                return Err(Error::Device("wait was called before the encoder was submitted".into()));
+            }
+            std::thread::yield_now();
+        }
     }
 
     fn read(&self) -> Result<Outputs> {

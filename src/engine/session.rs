@@ -2,7 +2,7 @@
 
 use super::pending::{OutputLayout, Place};
 use super::program::{Evaluate, Program};
-use super::{Engine, Outputs, Pending};
+use super::{Engine, Input, Outputs, Pending};
 use crate::gpu::Scope;
 use crate::graph::{Graph, Param, passes};
 use crate::kernel::Precision;
@@ -11,7 +11,7 @@ use crate::plan::{Plan, PlanOptions, Preference};
 use crate::tune::Tuning;
 use crate::weights::Weights;
 use crate::{Error, Result, Tensor};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What a session is made for.
 #[derive(Clone, Debug)]
@@ -49,31 +49,19 @@ impl Default for SessionOptions {
     }
 }
 
-/// What a network is given.
-#[derive(Clone, Copy, Debug)]
-pub enum Input<'a> {
-    /// Normalised values, `[N, H, W, C]`.
-    Tensor(&'a Tensor),
-}
-
-impl Input<'_> {
-    pub(crate) fn batch(&self) -> usize {
-        match self {
-            Input::Tensor(t) => t.batch as usize,
-        }
-    }
-}
-
 /// A compiled network. `&mut` to record; as many sessions as one likes share an engine and a model's weights.
 #[derive(Debug)]
 pub struct Session {
-    engine: Engine,
-    program: Program,
-    layout: Arc<Vec<OutputLayout>>,
-    places: Vec<Arc<Place>>,
+    pub(super) engine: Engine,
+    pub(super) program: Program,
+    pub(super) layout: Arc<Vec<OutputLayout>>,
+    pub(super) places: Vec<Arc<Place>>,
     /// Batch that each place's uniforms are written for, and the workgroups of its steps.
-    geometry: Vec<(u32, Vec<[u32; 3]>)>,
-    packed: Vec<u8>,
+    pub(super) geometry: Vec<(u32, Vec<[u32; 3]>)>,
+    /// Room for an input's values on their way to the device.
+    pub(super) packed: Vec<u8>,
+    /// Alive while a sliced inference holds the activations.
+    pub(super) lease: Weak<()>,
     weights: Option<Arc<Weights>>,
 }
 
@@ -145,7 +133,7 @@ impl Session {
         let inputs: Vec<_> = places.iter().map(|p| p.input.clone()).collect();
         let program = Program::new(&engine, plan, owner, evaluate, &inputs).await?;
         let geometry = vec![(0, Vec::new()); places.len()];
-        Ok(Self { engine, program, layout: Arc::new(layout), places, geometry, packed: Vec::new(), weights: None })
+        Ok(Self { engine, program, layout: Arc::new(layout), places, geometry, packed: Vec::new(), lease: Weak::new(), weights: None })
     }
 
     /// What runs.
@@ -159,35 +147,6 @@ impl Session {
     /// Largest batch of one [`Session::encode`].
     pub fn max_batch(&self) -> u32 {
         self.program.plan.batch
-    }
-
-    /// Records one inference into `encoder`: preprocessing, the network, and the read-back.
-    ///
-    /// # Errors
-    /// [`Error::Busy`] if the ring is full, [`Error::Input`] for a wrong shape or batch.
-    pub fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, input: Input<'_>) -> Result<Pending> {
-        self.engine.check_alive()?;
-        self.check(&input)?;
-        let batch = input.batch() as u32;
-        let index = self.places.iter().position(|p| p.claim()).ok_or(Error::Busy(self.places.len()))?;
-        let pending = Pending {
-            engine: self.engine.clone(),
-            place: self.places[index].clone(),
-            layout: self.layout.clone(),
-            batch,
-            precision: self.program.plan.precision,
-            done: false,
-        };
-        self.write_input(index, input);
-        self.write_layers(index, batch);
-        {
-            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("mobilenet"), timestamp_writes: None });
-            for (i, groups) in self.geometry[index].1.iter().enumerate() {
-                self.program.dispatch(&mut pass, i, index, *groups);
-            }
-        }
-        self.read_back(encoder, index, batch);
-        Ok(pending)
     }
 
     /// Runs the network on any number of pictures or tensors, without blocking.
@@ -224,60 +183,6 @@ impl Session {
         let pending = self.encode(&mut encoder, input)?;
         self.engine.queue().submit([encoder.finish()]);
         Ok(pending)
-    }
-
-    /// For measuring: step `i` again, on what the last run through the first place of the ring has left.
-    #[cfg(not(target_arch = "wasm32"))]
-    pub(crate) fn record_step(&self, pass: &mut wgpu::ComputePass<'_>, i: usize, repeats: u32) {
-        if let Some(groups) = self.geometry[0].1.get(i) {
-            (0..repeats).for_each(|_| self.program.dispatch(pass, i, 0, *groups));
-        }
-    }
-
-    fn check(&self, input: &Input<'_>) -> Result<()> {
-        let (plan, batch) = (&self.program.plan, input.batch());
-        if batch == 0 || batch > plan.batch as usize {
-            return Err(Error::Input(format!("a batch of {batch}, where this session takes 1 to {}", plan.batch)));
-        }
-        match input {
-            Input::Tensor(t) if t.shape != plan.input => {
-                Err(Error::Input(format!("shape {}, where the network takes {}", t.shape, plan.input)))
-            }
-            Input::Tensor(t) if t.data.len() as u64 != u64::from(t.batch) * t.shape.elements() => {
-                Err(Error::Input(format!("{} values for {}x{}", t.data.len(), t.batch, t.shape)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn write_input(&mut self, index: usize, input: Input<'_>) {
-        match input {
-            Input::Tensor(tensor) => {
-                pad(tensor, self.program.plan.precision, &mut self.packed);
-                self.engine.queue().write_buffer(&self.places[index].input, 0, &self.packed);
-            }
-        }
-    }
-
-    /// Uniforms change only with the batch.
-    fn write_layers(&mut self, index: usize, batch: u32) {
-        if self.geometry[index].0 != batch {
-            let (groups, bytes) = self.program.geometry(&self.engine, batch);
-            self.engine.queue().write_buffer(&self.program.uniforms, (index * bytes.len()) as u64, &bytes);
-            self.geometry[index] = (batch, groups);
-        }
-    }
-
-    fn read_back(&self, encoder: &mut wgpu::CommandEncoder, index: usize, batch: u32) {
-        let place = &self.places[index];
-        let mut end = 0;
-        for (output, layout) in self.program.plan.outputs.iter().zip(self.layout.iter()) {
-            let bytes = layout.picture_bytes * u64::from(batch);
-            encoder.copy_buffer_to_buffer(&self.program.slots[output.slot], 0, &place.result, layout.offset, bytes);
-            end = layout.offset + bytes;
-        }
-        encoder.copy_buffer_to_buffer(&place.result, 0, &place.staging, 0, end);
-        place.read_back(encoder, place.staging.size());
     }
 
     fn parts(&self, input: &Input<'_>) -> Result<Vec<Part>> {
@@ -338,19 +243,4 @@ fn place(engine: &Engine, plan: &Plan, output_bytes: u64) -> Place {
         buffer("outputs", output_bytes, U::STORAGE | U::COPY_SRC | U::COPY_DST),
         buffer("read-back", output_bytes, U::MAP_READ | U::COPY_DST),
     )
-}
-
-/// Values with channels padded to a multiple of 4, in the storage type.
-fn pad(tensor: &Tensor, precision: Precision, packed: &mut Vec<u8>) {
-    let channels = tensor.shape.channels as usize;
-    let padded = channels.div_ceil(4) * 4;
-    packed.clear();
-    for pixel in tensor.data.chunks_exact(channels.max(1)) {
-        let lanes = pixel.iter().copied().chain(std::iter::repeat_n(0.0, padded - channels));
-        if precision.needs_f16() {
-            lanes.for_each(|v| packed.extend(half::f16::from_f32(v).to_le_bytes()));
-        } else {
-            lanes.for_each(|v| packed.extend(v.to_le_bytes()));
-        }
-    }
 }

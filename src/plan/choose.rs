@@ -39,6 +39,17 @@ pub enum Why {
     },
 }
 
+impl Why {
+    /// Nanoseconds that the step is expected to take, as far as the choice says.
+    pub fn ns(&self) -> Option<f64> {
+        match self {
+            Why::Record(m) | Why::ShippedRecord(m) => Some(m.ns),
+            Why::CostModel { ns, .. } => Some(*ns),
+            Why::Preference | Why::OnlyOne => None,
+        }
+    }
+}
+
 /// What a record says of the choice.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Measured {

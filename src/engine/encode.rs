@@ -1,0 +1,169 @@
+//! Recording an inference into an encoder: whole, or in slices over several encoders.
+
+use super::{Input, Pending, Session};
+use crate::{Error, Result};
+use std::sync::Arc;
+
+/// An inference that is recorded slice by slice; until it is done or dropped it holds the session's activations, and
+/// nothing else can be recorded.
+#[derive(Debug)]
+#[must_use = "dropping it abandons the inference"]
+pub struct Sliced {
+    pending: Pending,
+    place: usize,
+    next: usize,
+    steps: usize,
+    read_back: bool,
+    _lease: Arc<()>,
+}
+
+impl Sliced {
+    /// Whether every step is recorded.
+    pub fn is_complete(&self) -> bool {
+        self.next == self.steps
+    }
+    /// Share of the steps that is recorded, 0 to 1.
+    pub fn progress(&self) -> f32 {
+        self.next as f32 / self.steps.max(1) as f32
+    }
+    /// The inference to wait for, once every slice is recorded; the encoders must be submitted in order.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if steps are missing.
+    pub fn finish(self) -> Result<Pending> {
+        if self.is_complete() {
+            return Ok(self.pending);
+        }
+        Err(Error::Input(format!("{} of {} steps are recorded; call encode_slice until it says that it is done", self.next, self.steps)))
+    }
+}
+
+impl Session {
+    /// Records one inference into `encoder`: preprocessing, the network, and the read-back of its outputs.
+    ///
+    /// # Errors
+    /// [`Error::Busy`] if the ring is full or a sliced inference holds the activations, [`Error::Input`] for a wrong shape
+    /// or batch.
+    pub fn encode(&mut self, encoder: &mut wgpu::CommandEncoder, input: Input<'_>) -> Result<Pending> {
+        let mut whole = self.begin(encoder, input)?;
+        self.encode_slice(&mut whole, encoder, f64::INFINITY)?;
+        whole.finish()
+    }
+
+    /// As [`Session::encode`], leaving the outputs on the device: see [`Pending::buffer`] and [`Pending::layout`].
+    ///
+    /// # Errors
+    /// As [`Session::encode`].
+    pub fn encode_on_device(&mut self, encoder: &mut wgpu::CommandEncoder, input: Input<'_>) -> Result<Pending> {
+        let mut whole = self.begin(encoder, input)?;
+        whole.read_back = false;
+        self.encode_slice(&mut whole, encoder, f64::INFINITY)?;
+        whole.finish()
+    }
+
+    /// Begins an inference that is recorded in slices: records its preprocessing.
+    ///
+    /// # Errors
+    /// As [`Session::encode`].
+    pub fn begin(&mut self, encoder: &mut wgpu::CommandEncoder, input: Input<'_>) -> Result<Sliced> {
+        self.engine.check_alive()?;
+        self.check(&input)?;
+        if self.lease.upgrade().is_some() {
+            return Err(Error::Busy(1));
+        }
+        let place = self.places.iter().position(|p| p.claim()).ok_or(Error::Busy(self.places.len()))?;
+        let pending = Pending {
+            engine: self.engine.clone(),
+            place: self.places[place].clone(),
+            layout: self.layout.clone(),
+            batch: input.batch() as u32,
+            precision: self.program.plan.precision,
+            done: false,
+        };
+        self.write_input(encoder, place, input)?;
+        self.write_layers(place, pending.batch);
+        let lease = Arc::new(());
+        self.lease = Arc::downgrade(&lease);
+        Ok(Sliced { pending, place, next: 0, steps: self.program.plan.steps.len(), read_back: true, _lease: lease })
+    }
+
+    /// Records the next steps of a sliced inference, as many as are expected to take `max_gpu_ms` together, and at least
+    /// one; after the last, the read-back. Says whether the inference is recorded whole.
+    ///
+    /// Expectations come from the tuning record where it knows the step, else from the cost model.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if `sliced` is another session's.
+    pub fn encode_slice(&mut self, sliced: &mut Sliced, encoder: &mut wgpu::CommandEncoder, max_gpu_ms: f64) -> Result<bool> {
+        let own = self.places.get(sliced.place).is_some_and(|p| Arc::ptr_eq(p, &sliced.pending.place));
+        if !own {
+            return Err(Error::Input("a sliced inference of another session".into()));
+        }
+        if sliced.is_complete() {
+            return Ok(true);
+        }
+        let end = self.slice_end(sliced.next, max_gpu_ms);
+        {
+            let descriptor = wgpu::ComputePassDescriptor { label: Some("mobilenet"), timestamp_writes: None };
+            let mut pass = encoder.begin_compute_pass(&descriptor);
+            let groups = &self.geometry[sliced.place].1;
+            for (i, groups) in groups.iter().enumerate().take(end).skip(sliced.next) {
+                self.program.dispatch(&mut pass, i, sliced.place, *groups);
+            }
+        }
+        sliced.next = end;
+        if sliced.is_complete() {
+            self.copy_outputs(encoder, sliced);
+        }
+        Ok(sliced.is_complete())
+    }
+
+    /// For measuring: step `i` again, on what the last run through the first place of the ring has left.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(crate) fn record_step(&self, pass: &mut wgpu::ComputePass<'_>, i: usize, repeats: u32) {
+        if let Some(groups) = self.geometry[0].1.get(i) {
+            (0..repeats).for_each(|_| self.program.dispatch(pass, i, 0, *groups));
+        }
+    }
+
+    fn slice_end(&self, next: usize, max_gpu_ms: f64) -> usize {
+        let steps = &self.program.plan.steps;
+        let mut budget = max_gpu_ms * 1e6;
+        let mut end = next;
+        while end < steps.len() {
+            // A step that nobody has an expectation of counts as a tenth of a millisecond.
+            budget -= steps[end].why.ns().unwrap_or(1e5);
+            if budget < 0.0 && end > next {
+                break;
+            }
+            end += 1;
+        }
+        end
+    }
+
+    /// Uniforms change only with the batch.
+    fn write_layers(&mut self, place: usize, batch: u32) {
+        if self.geometry[place].0 != batch {
+            let (groups, bytes) = self.program.geometry(&self.engine, batch);
+            self.engine.queue().write_buffer(&self.program.uniforms, (place * bytes.len()) as u64, &bytes);
+            self.geometry[place] = (batch, groups);
+        }
+    }
+
+    /// Outputs go from their slots into the place's result buffer, and from there, if asked, to the host.
+    fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder, sliced: &Sliced) {
+        let place = &self.places[sliced.place];
+        let mut end = 0;
+        for (output, layout) in self.program.plan.outputs.iter().zip(self.layout.iter()) {
+            let bytes = layout.picture_bytes * u64::from(sliced.pending.batch);
+            encoder.copy_buffer_to_buffer(&self.program.slots[output.slot], 0, &place.result, layout.offset, bytes);
+            end = layout.offset + bytes;
+        }
+        if sliced.read_back {
+            encoder.copy_buffer_to_buffer(&place.result, 0, &place.staging, 0, end);
+            place.read_back(encoder);
+        } else {
+            place.follow(encoder);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What a session is given, and how it gets into the network's input buffer.
+
+use super::Session;
+use crate::kernel::Precision;
+use crate::{Error, Result, Tensor};
+
+/// What a network is given.
+#[derive(Clone, Copy, Debug)]
+pub enum Input<'a> {
+    /// Normalised values in host memory, `[N, H, W, C]`.
+    Tensor(&'a Tensor),
+    /// Normalised values on the device, `[N, H, W, C4, 4]`: the session's storage type, channels padded with zeros to a
+    /// multiple of 4. The buffer needs `COPY_SRC` and is copied when the commands run.
+    Buffer {
+        /// The values, from its beginning.
+        buffer: &'a wgpu::Buffer,
+        /// Pictures, `N`.
+        batch: u32,
+    },
+}
+
+impl Input<'_> {
+    pub(crate) fn batch(&self) -> usize {
+        match self {
+            Input::Tensor(t) => t.batch as usize,
+            Input::Buffer { batch, .. } => *batch as usize,
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn check(&self, input: &Input<'_>) -> Result<()> {
+        let (plan, batch) = (self.plan(), input.batch());
+        if batch == 0 || batch > plan.batch as usize {
+            return Err(Error::Input(format!("a batch of {batch}, where this session takes 1 to {}", plan.batch)));
+        }
+        match input {
+            Input::Tensor(t) if t.shape != plan.input => {
+                Err(Error::Input(format!("shape {}, where the network takes {}", t.shape, plan.input)))
+            }
+            Input::Tensor(t) if t.data.len() as u64 != u64::from(t.batch) * t.shape.elements() => {
+                Err(Error::Input(format!("{} values for {}x{}", t.data.len(), t.batch, t.shape)))
+            }
+            Input::Buffer { buffer, .. } if buffer.size() < self.input_bytes(batch as u32) => {
+                let needed = self.input_bytes(batch as u32);
+                Err(Error::Input(format!("a buffer of {} bytes, where {batch}x{} needs {needed}", buffer.size(), plan.input)))
+            }
+            Input::Buffer { buffer, .. } if !buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) => {
+                Err(Error::Input("a buffer without COPY_SRC: make it with that usage".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Records what brings `input` into the input buffer of a place.
+    pub(super) fn write_input(&mut self, encoder: &mut wgpu::CommandEncoder, index: usize, input: Input<'_>) -> Result<()> {
+        match input {
+            Input::Tensor(tensor) => {
+                pad(tensor, self.program.plan.precision, &mut self.packed);
+                self.engine.queue().write_buffer(&self.places[index].input, 0, &self.packed);
+            }
+            Input::Buffer { buffer, batch } => {
+                encoder.copy_buffer_to_buffer(buffer, 0, &self.places[index].input, 0, self.input_bytes(batch));
+            }
+        }
+        Ok(())
+    }
+
+    fn input_bytes(&self, batch: u32) -> u64 {
+        let plan = self.plan();
+        u64::from(batch) * plan.input.pixels() * u64::from(plan.input.c4()) * 4 * plan.precision.bytes()
+    }
+}
+
+/// Values with channels padded to a multiple of 4, in the storage type.
+fn pad(tensor: &Tensor, precision: Precision, packed: &mut Vec<u8>) {
+    let channels = tensor.shape.channels as usize;
+    let padded = channels.div_ceil(4) * 4;
+    packed.clear();
+    for pixel in tensor.data.chunks_exact(channels.max(1)) {
+        let lanes = pixel.iter().copied().chain(std::iter::repeat_n(0.0, padded - channels));
+        if precision.needs_f16() {
+            lanes.for_each(|v| packed.extend(half::f16::from_f32(v).to_le_bytes()));
+        } else {
+            lanes.for_each(|v| packed.extend(v.to_le_bytes()));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What an engine and its sessions promise, through the public API.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "common/gpu.rs"]
+mod gpu;
+#[path = "common/rule.rs"]
+mod rule;
+
+use mobilenet_wgpu::engine::{Engine, Input, SessionOptions};
+use mobilenet_wgpu::gpu::{AdapterOptions, DeviceProfile};
+use mobilenet_wgpu::graph::Shape;
+use mobilenet_wgpu::model::{LoadOptions, Model};
+use mobilenet_wgpu::{Error, Tensor, wgpu};
+
+const CASE: &str = "torchvision_v2_035";
+
+fn model() -> Model {
+    Model::from_bytes(rule::case(CASE).checkpoint(), &LoadOptions::default()).unwrap()
+}
+
+fn input(batch: u32) -> Tensor {
+    let case = rule::case(CASE);
+    let shape = Shape::new(case.height as u32, case.width_px as u32, 3);
+    let one = case.input_nhwc()[..shape.elements() as usize].to_vec();
+    // Each picture a little darker than the one before.
+    let data = (0..batch).flat_map(|n| one.iter().map(move |v| v * (1.0 - 0.05 * n as f32))).collect();
+    Tensor::from_nhwc(batch, shape, data).unwrap()
+}
+
+fn options(batch: u32) -> SessionOptions {
+    let case = rule::case(CASE);
+    SessionOptions { size: Some([case.height as u32, case.width_px as u32]), batch, ..Default::default() }
+}
+
+fn logits(outputs: &mobilenet_wgpu::engine::Outputs) -> &[f32] {
+    &outputs.get("logits").unwrap().data
+}
+
+#[test]
+fn a_batch_gives_what_its_pictures_give_alone() {
+    let Some(engine) = gpu::engine() else { return };
+    let all = input(5);
+    let whole = engine.session(&model(), &options(5)).unwrap().run(Input::Tensor(&all)).unwrap();
+    // A session for two takes five in three parts; one for eight takes five as they are.
+    for batch in [1, 2, 8] {
+        let mut session = engine.session(&model(), &options(batch)).unwrap();
+        let parts = session.run(Input::Tensor(&all)).unwrap();
+        let error = rule::relative_error(logits(&parts), logits(&whole));
+        assert!(error < 1e-5, "batch {batch}: {error:e}");
+    }
+}
+
+#[test]
+fn async_slices_and_buffers_give_what_run_gives() {
+    let Some(engine) = gpu::engine() else { return };
+    let mut session = engine.session(&model(), &options(2)).unwrap();
+    let tensor = input(2);
+    let expected = session.run(Input::Tensor(&tensor)).unwrap();
+    assert_eq!(pollster::block_on(session.run_async(Input::Tensor(&tensor))).unwrap(), expected);
+
+    let mut encoder = engine.device().create_command_encoder(&Default::default());
+    let mut sliced = session.begin(&mut encoder, Input::Tensor(&tensor)).unwrap();
+    engine.queue().submit([encoder.finish()]);
+    let mut slices = 0;
+    loop {
+        let mut encoder = engine.device().create_command_encoder(&Default::default());
+        assert!(matches!(session.encode(&mut encoder, Input::Tensor(&tensor)), Err(Error::Busy(_))), "the activations are leased");
+        let done = session.encode_slice(&mut sliced, &mut encoder, 0.5).unwrap();
+        engine.queue().submit([encoder.finish()]);
+        slices += 1;
+        if done {
+            break;
+        }
+    }
+    assert!(slices > 3, "{slices} slices");
+    assert_eq!(sliced.finish().unwrap().wait().unwrap(), expected);
+
+    let padded: Vec<f32> = tensor.data.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 0.0]).collect();
+    let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let descriptor = wgpu::BufferDescriptor { label: None, size: padded.len() as u64 * 4, usage, mapped_at_creation: false };
+    let buffer = engine.device().create_buffer(&descriptor);
+    engine.queue().write_buffer(&buffer, 0, bytemuck::cast_slice(&padded));
+    assert_eq!(session.run(Input::Buffer { buffer: &buffer, batch: 2 }).unwrap(), expected);
+}
+
+#[test]
+fn the_ring_is_bounded_and_comes_back() {
+    let Some(engine) = gpu::engine() else { return };
+    let mut session = engine.session(&model(), &SessionOptions { in_flight: 2, ..options(1) }).unwrap();
+    let tensor = input(1);
+    let expected = session.run(Input::Tensor(&tensor)).unwrap();
+    let first = session.submit(Input::Tensor(&tensor)).unwrap();
+    let second = session.submit(Input::Tensor(&tensor)).unwrap();
+    assert!(matches!(session.submit(Input::Tensor(&tensor)), Err(Error::Busy(2))));
+    assert_eq!(second.wait().unwrap(), expected);
+    assert_eq!(first.wait().unwrap(), expected);
+    // Recorded and thrown away, with its place and after it.
+    for _ in 0..5 {
+        let mut encoder = engine.device().create_command_encoder(&Default::default());
+        let mut pending = session.encode(&mut encoder, Input::Tensor(&tensor)).unwrap();
+        drop(encoder);
+        assert!(matches!(pending.try_take(), Err(Error::Device(_))));
+    }
+    // Dropped before the device is done.
+    for _ in 0..5 {
+        drop(session.submit(Input::Tensor(&tensor)));
+        engine.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    }
+    assert_eq!(session.run(Input::Tensor(&tensor)).unwrap(), expected);
+}
+
+#[test]
+fn wrong_inputs_are_errors_that_say_what_was_expected() {
+    let Some(engine) = gpu::engine() else { return };
+    let mut session = engine.session(&model(), &options(1)).unwrap();
+    let small = Tensor::from_nhwc(1, Shape::new(8, 8, 3), vec![0.0; 192]).unwrap();
+    let message = session.run(Input::Tensor(&small)).unwrap_err().to_string();
+    assert!(message.contains("8x8x3") && message.contains("where the network takes"), "{message}");
+    let unknown = SessionOptions { outputs: vec!["block3.nothing".into()], ..options(1) };
+    let message = engine.session(&model(), &unknown).unwrap_err().to_string();
+    assert!(message.contains("block3.nothing") && message.contains("block3.project"), "{message}");
+}
+
+#[test]
+fn sessions_on_many_threads_share_an_engine() {
+    let Some(engine) = gpu::engine() else { return };
+    let (model, tensor) = (model(), input(1));
+    let expected = engine.session(&model, &options(1)).unwrap().run(Input::Tensor(&tensor)).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut session = engine.session(&model, &options(1)).unwrap();
+                for _ in 0..3 {
+                    assert_eq!(session.run(Input::Tensor(&tensor)).unwrap(), expected);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn a_destroyed_device_is_an_error_and_never_zeros() {
+    if gpu::engine().is_none() {
+        return;
+    }
+    let engine = Engine::open(&AdapterOptions::default()).unwrap();
+    let mut session = engine.session(&model(), &options(1)).unwrap();
+    let tensor = input(1);
+    session.run(Input::Tensor(&tensor)).unwrap();
+    let pending = session.submit(Input::Tensor(&tensor)).unwrap();
+    engine.device().destroy();
+    // What was submitted before may still be there; nothing else is.
+    let _ = pending.wait();
+    for _ in 0..2 {
+        let result = session.run(Input::Tensor(&tensor));
+        assert!(matches!(result, Err(Error::DeviceLost(_))), "{result:?}");
+    }
+    assert!(engine.session(&model(), &options(1)).is_err());
+}
+
+/// A guest's device cannot tell us of its loss: the app does.
+#[test]
+fn a_guest_is_told_of_a_loss() {
+    let Some(shared) = gpu::engine() else { return };
+    let engine = Engine::new(shared.device().clone(), shared.queue().clone()).unwrap();
+    let mut session = engine.session(&model(), &options(1)).unwrap();
+    engine.notify_lost();
+    assert!(matches!(session.run(Input::Tensor(&input(1))), Err(Error::DeviceLost(_))));
+    assert!(!shared.is_lost(), "two engines on one device are told apart");
+}
+
+/// A device with a phone's limits and no features runs the network, and a batch that does not fit is made smaller.
+#[test]
+fn narrow_limits_are_planned_for() {
+    if gpu::engine().is_none() {
+        return;
+    }
+    let profile = DeviceProfile { max_storage_binding: 4 << 20, ..DeviceProfile::phone() };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle().with_env());
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    let descriptor = wgpu::DeviceDescriptor { required_limits: profile.limits(), ..Default::default() };
+    let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+    let engine = Engine::new(device, queue).unwrap();
+    let mut session = engine.session(&model(), &options(64)).unwrap();
+    assert!(session.max_batch() < 64, "64 pictures cannot fit 4 MiB: {}", session.max_batch());
+    assert!(session.plan().steps.iter().all(|s| !s.variant.contains("subgroup")), "no subgroups without the feature");
+    let tensor = input(3);
+    let found = session.run(Input::Tensor(&tensor)).unwrap();
+    let expected = gpu::engine().unwrap().session(&model(), &options(3)).unwrap().run(Input::Tensor(&tensor)).unwrap();
+    assert!(rule::relative_error(logits(&found), logits(&expected)) < 1e-5);
+    let huge = SessionOptions { size: Some([4000, 4000]), ..options(1) };
+    let error = engine.session(&model(), &huge).unwrap_err();
+    assert!(matches!(&error, Error::Limit { .. }), "{error}");
+    assert!(error.to_string().contains("max_storage_buffer_binding_size"), "{error}");
+}
