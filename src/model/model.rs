@@ -1,7 +1,7 @@
 //! A network with its weights, and what pictures must become for it.
 
 use super::config_json::{from_config, from_preprocessor};
-use super::recognition::{Recognition, report, size_in_name};
+use super::recognition::{Findings, Recognition, size_in_name};
 use super::settings::{Settings, from_metadata};
 use super::{MobileNetConfig, Version};
 use crate::graph::{Graph, Op, Param, Shape};
@@ -125,7 +125,18 @@ impl Model {
         let tensors = file.tensors.len();
         let weights = Weights::new(file, found.sources.clone());
         weights.check()?;
-        let recognition = report(&found, &config, &weights, preprocessing, background, &labels, tensors, metadata, notes);
+        let findings = Findings {
+            found: &found,
+            config: &config,
+            weights: &weights,
+            preprocessing,
+            background_class: background,
+            labels: &labels,
+            tensors,
+            settings: metadata,
+            notes,
+        };
+        let recognition = findings.report();
         Ok(Self {
             network: Network::Config(Box::new(config)),
             weights: Arc::new(weights),

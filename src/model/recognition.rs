@@ -1,7 +1,7 @@
 //! What was recognised of a checkpoint, and why: what `mobilenet inspect` shows.
 
-use super::MobileNetConfig;
 use super::model::architecture_name;
+use super::{MobileNetConfig, PaddingRule};
 use crate::labels::Labels;
 use crate::picture::Preprocessing;
 use crate::weights::{Recognised, Weights};
@@ -87,46 +87,53 @@ impl Recognition {
     }
 }
 
-#[allow(clippy::too_many_arguments)]
-pub(super) fn report(
-    found: &Recognised,
-    config: &MobileNetConfig,
-    weights: &Weights,
-    preprocessing: Preprocessing,
-    background_class: bool,
-    labels: &Labels,
-    tensors: usize,
-    settings: Vec<(&'static str, Vec<String>)>,
-    notes: Vec<String>,
-) -> Recognition {
-    let layouts = found.architecture.layouts;
-    Recognition {
-        scheme: found.scheme.name.to_string(),
-        architecture: architecture_name(config.version).into(),
-        width: Some(config.width()),
-        classes: config.classes,
-        background_class,
-        folded: config.batch_norm.is_none(),
-        bn_eps: config.batch_norm,
-        padding: Some(config.padding.to_string()),
-        activation: Some(config.activation.name().into()),
-        strides: config.strides(),
-        input_size: config.input,
-        preprocessing,
-        labels: match (labels.is_empty(), labels.is_imagenet()) {
-            (true, _) => "none",
-            (_, true) => "imagenet",
-            _ => "own",
-        },
-        parameters: weights.parameters(),
-        prefix: found.prefix.clone(),
-        layouts: Some([layouts.dense.to_string(), layouts.depthwise.to_string(), layouts.linear.to_string()]),
-        types: weights.types(),
-        bytes: weights.bytes(),
-        tensors,
-        unused: found.unused.clone(),
-        why: why(found, config, weights, settings),
-        notes,
+/// What a report is made of, beside the model itself.
+pub(super) struct Findings<'a> {
+    pub found: &'a Recognised,
+    pub config: &'a MobileNetConfig,
+    pub weights: &'a Weights,
+    pub preprocessing: Preprocessing,
+    pub background_class: bool,
+    pub labels: &'a Labels,
+    /// Tensors in the file.
+    pub tensors: usize,
+    /// Settings by where they come from.
+    pub settings: Vec<(&'static str, Vec<String>)>,
+    pub notes: Vec<String>,
+}
+
+impl Findings<'_> {
+    pub fn report(self) -> Recognition {
+        let Self { found, config, weights, labels, .. } = self;
+        let layouts = found.architecture.layouts;
+        Recognition {
+            scheme: found.scheme.name.to_string(),
+            architecture: architecture_name(config.version).into(),
+            width: Some(config.width()),
+            classes: config.classes,
+            background_class: self.background_class,
+            folded: config.batch_norm.is_none(),
+            bn_eps: config.batch_norm,
+            padding: Some(config.padding.to_string()),
+            activation: Some(config.activation.name().into()),
+            strides: config.strides(),
+            input_size: config.input,
+            preprocessing: self.preprocessing,
+            labels: match (labels.is_empty(), labels.is_imagenet()) {
+                (true, _) => "none",
+                (_, true) => "imagenet",
+                _ => "own",
+            },
+            parameters: weights.parameters(),
+            prefix: found.prefix.clone(),
+            layouts: Some([layouts.dense.to_string(), layouts.depthwise.to_string(), layouts.linear.to_string()]),
+            types: weights.types(),
+            bytes: weights.bytes(),
+            tensors: self.tensors,
+            unused: found.unused.clone(),
+            why: why(found, config, weights, self.settings),
+            notes: self.notes,
+        }
     }
 }
 

@@ -57,9 +57,10 @@ fn scheme_names() -> String {
 }
 
 fn unknown(file: &File) -> Error {
-    let first: Vec<String> = file.tensors.iter().take(5).map(|t| format!("`{}`", shortened(&t.name))).collect();
+    let weights = file.tensors.iter().filter(|t| t.is_float() && !t.shape.is_empty());
+    let first: Vec<String> = weights.take(5).map(|t| format!("`{}`", shortened(&t.name))).collect();
     Error::Checkpoint(format!(
-        "unknown naming scheme: its {} tensors begin with {}; known are {}; rename them with a map (`--map FILE.json`)",
+        "unknown naming scheme: its {} tensors are called {} …; known are {}; rename them with a map (`--map FILE.json`)",
         file.tensors.len(),
         first.join(", "),
         scheme_names()

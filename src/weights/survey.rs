@@ -94,10 +94,11 @@ fn find_block(scheme: &Scheme, names: &Names, stage: u32, index: u32) -> Option<
 /// tensors are then missing.
 fn find_blocks(scheme: &Scheme, names: &Names) -> Vec<Block> {
     const LOOK_AHEAD: u32 = 3;
+    const MOST: u32 = 4096;
     let mut blocks = Vec::new();
-    for stage in 0.. {
+    for stage in 0..MOST {
         let before = blocks.len();
-        for index in 0.. {
+        for index in 0..MOST {
             match find_block(scheme, names, stage, index) {
                 Some(block) => blocks.push(block),
                 None if (1..=LOOK_AHEAD).any(|k| find_block(scheme, names, stage, index + k).is_some()) => {

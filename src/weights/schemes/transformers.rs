@@ -11,7 +11,7 @@ const V2: Scheme = Scheme {
     version: Version::V2,
     names: v2,
     signature: &["conv_stem.first_conv.convolution.weight", "layer.0.conv_3x3.convolution.weight", "layer.1.conv_3x3.convolution.weight"],
-    heads: &["classifier"],
+    heads: &["classifier", "segmentation_head"],
     staged: false,
     separators: &['.', '/'],
     layouts: OIHW,
