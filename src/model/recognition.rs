@@ -149,6 +149,9 @@ fn why(found: &Recognised, config: &MobileNetConfig, weights: &Weights, settings
         None => "there are biases and no norms: batch norm is folded".into(),
         Some(_) => "there are means and variances: batch norm is not folded".into(),
     });
+    if config.padding == PaddingRule::SameKeras {
+        why.push("Keras pads V1's strided depthwise convolutions at the bottom and right whatever the size".into());
+    }
     why.push(format!(
         "padding, epsilon, activation, preprocessing and strides are {}'s where nothing below says otherwise",
         found.scheme.name
