@@ -8,6 +8,7 @@ use mobilenet_wgpu::engine::{Input, SessionOptions};
 use mobilenet_wgpu::graph::{Param, Shape, passes};
 use mobilenet_wgpu::kernel::Precision;
 use mobilenet_wgpu::model::Model;
+use mobilenet_wgpu::picture::Picture;
 use mobilenet_wgpu::{Tensor, reference};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
@@ -127,4 +128,35 @@ fn on_the_gpu_in_f16_storage() {
 #[test]
 fn on_the_gpu_in_f16() {
     on_the_gpu(Precision::F16, 2e-2);
+}
+
+/// From the photo files themselves: decoded here, resized, cropped and normalised on the device.
+#[test]
+fn photos_give_the_same_class_with_the_same_probability() {
+    let Some(engine) = gpu::engine() else { return };
+    let Some(assets) = gpu::assets() else { return };
+    for folder in folders() {
+        let text = std::fs::read_to_string(folder.join("golden.json")).unwrap();
+        let golden: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let model = Model::open(&folder).unwrap();
+        let options = SessionOptions { outputs: vec!["probabilities".into()], batch: 4, ..Default::default() };
+        if model.config().unwrap().classes.is_none() {
+            continue;
+        }
+        let mut session = engine.session(&model, &options).unwrap();
+        let images = golden["images"].as_array().unwrap();
+        let open = |image: &serde_json::Value| Picture::open(assets.join("photos").join(image["file"].as_str().unwrap())).unwrap();
+        let pictures: Vec<_> = images.iter().map(open).collect();
+        let found = session.run(Input::Pictures(&pictures, model.preprocessing())).unwrap();
+        let probabilities = found.get("probabilities").unwrap();
+        for (n, image) in images.iter().enumerate() {
+            let best = |i: usize| (image["top5"][i]["id"].as_u64().unwrap() as usize, image["top5"][i]["prob"].as_f64().unwrap());
+            let ((id, expected), (_, second)) = (best(0), best(1));
+            let probability = f64::from(probabilities.picture(n)[id]);
+            assert!((probability - expected).abs() <= 0.01, "{} {image}: {probability}", folder.display());
+            if expected - second > 0.01 {
+                assert_eq!(top(probabilities.picture(n), 1)[0], id, "{} {image}", folder.display());
+            }
+        }
+    }
 }

@@ -2,6 +2,8 @@
 
 use super::Session;
 use crate::kernel::Precision;
+use crate::picture::Target;
+use crate::picture::{Picture, Preprocessing};
 use crate::{Error, Result, Tensor};
 
 /// What a network is given.
@@ -9,6 +11,8 @@ use crate::{Error, Result, Tensor};
 pub enum Input<'a> {
     /// Normalised values in host memory, `[N, H, W, C]`.
     Tensor(&'a Tensor),
+    /// Pictures, resized, cropped and normalised on the device by a rule (usually the model's own).
+    Pictures(&'a [Picture], &'a Preprocessing),
     /// Normalised values on the device, `[N, H, W, C4, 4]`: the session's storage type, channels padded with zeros to a
     /// multiple of 4. The buffer needs `COPY_SRC` and is copied when the commands run.
     Buffer {
@@ -23,6 +27,7 @@ impl Input<'_> {
     pub(crate) fn batch(&self) -> usize {
         match self {
             Input::Tensor(t) => t.batch as usize,
+            Input::Pictures(pictures, _) => pictures.len(),
             Input::Buffer { batch, .. } => *batch as usize,
         }
     }
@@ -41,6 +46,9 @@ impl Session {
             Input::Tensor(t) if t.data.len() as u64 != u64::from(t.batch) * t.shape.elements() => {
                 Err(Error::Input(format!("{} values for {}x{}", t.data.len(), t.batch, t.shape)))
             }
+            Input::Pictures(..) if plan.input.channels != 3 => {
+                Err(Error::Input(format!("a picture has 3 channels, and the network takes {}", plan.input)))
+            }
             Input::Buffer { buffer, .. } if buffer.size() < self.input_bytes(batch as u32) => {
                 let needed = self.input_bytes(batch as u32);
                 Err(Error::Input(format!("a buffer of {} bytes, where {batch}x{} needs {needed}", buffer.size(), plan.input)))
@@ -58,6 +66,14 @@ impl Session {
             Input::Tensor(tensor) => {
                 pad(tensor, self.program.plan.precision, &mut self.packed);
                 self.engine.queue().write_buffer(&self.places[index].input, 0, &self.packed);
+            }
+            Input::Pictures(pictures, rule) => {
+                let plan = &self.program.plan;
+                let size = [plan.input.height, plan.input.width];
+                let buffer = &self.places[index].input;
+                for (place, picture) in (0..).zip(pictures) {
+                    self.preprocessor.encode(encoder, picture, rule, &Target { buffer, size, place })?;
+                }
             }
             Input::Buffer { buffer, batch } => {
                 encoder.copy_buffer_to_buffer(buffer, 0, &self.places[index].input, 0, self.input_bytes(batch));

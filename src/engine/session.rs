@@ -7,6 +7,7 @@ use crate::gpu::Scope;
 use crate::graph::{Graph, Param, passes};
 use crate::kernel::Precision;
 use crate::model::Model;
+use crate::picture::Preprocessor;
 use crate::plan::{Plan, PlanOptions, Preference};
 use crate::tune::Tuning;
 use crate::weights::Weights;
@@ -58,6 +59,7 @@ pub struct Session {
     pub(super) places: Vec<Arc<Place>>,
     /// Batch that each place's uniforms are written for, and the workgroups of its steps.
     pub(super) geometry: Vec<(u32, Vec<[u32; 3]>)>,
+    pub(super) preprocessor: Preprocessor,
     /// Room for an input's values on their way to the device.
     pub(super) packed: Vec<u8>,
     /// Alive while a sliced inference holds the activations.
@@ -77,6 +79,9 @@ impl Engine {
         } else {
             (graph.with_outputs(&options.outputs)?, options.outputs.clone())
         };
+        for name in &options.without_passes {
+            passes::find(name)?;
+        }
         let graph = passes::run(&graph, &options.without_passes);
         let plan_options = PlanOptions {
             batch: options.batch,
@@ -133,7 +138,18 @@ impl Session {
         let inputs: Vec<_> = places.iter().map(|p| p.input.clone()).collect();
         let program = Program::new(&engine, plan, owner, evaluate, &inputs).await?;
         let geometry = vec![(0, Vec::new()); places.len()];
-        Ok(Self { engine, program, layout: Arc::new(layout), places, geometry, packed: Vec::new(), lease: Weak::new(), weights: None })
+        let preprocessor = Preprocessor::new(engine.device(), program.plan.precision).await?;
+        Ok(Self {
+            engine,
+            program,
+            layout: Arc::new(layout),
+            places,
+            geometry,
+            preprocessor,
+            packed: Vec::new(),
+            lease: Weak::new(),
+            weights: None,
+        })
     }
 
     /// What runs.
@@ -200,7 +216,7 @@ impl Session {
                 }
                 _ => None,
             };
-            Part { tensor }
+            Part { range: start..end, tensor }
         };
         Ok((0..total).step_by(most).map(part).collect())
     }
@@ -208,6 +224,7 @@ impl Session {
 
 /// A part of an input that is larger than the session's batch.
 struct Part {
+    range: std::ops::Range<usize>,
     tensor: Option<Tensor>,
 }
 
@@ -215,6 +232,7 @@ impl Part {
     fn as_input<'a>(&'a self, whole: &Input<'a>) -> Input<'a> {
         match (whole, &self.tensor) {
             (_, Some(tensor)) => Input::Tensor(tensor),
+            (Input::Pictures(pictures, rule), _) => Input::Pictures(&pictures[self.range.clone()], rule),
             (whole, _) => *whole,
         }
     }
