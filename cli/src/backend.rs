@@ -37,16 +37,17 @@ impl Backend {
         classifier.map_err(Failure::from)
     }
 
-    /// How many pictures at a time are good here for `pictures` of them, if nobody says: a real GPU wants to be filled; in
-    /// software a batch gains nothing and costs memory.
-    pub fn batch_for(&self, pictures: usize) -> u32 {
-        let most = match self.engine.as_ref().map(|e| e.profile().class) {
-            None => 1,
-            Some(DeviceClass::Software) => 4,
+    /// How many pictures at a time are good here for `pictures` of them at a network's size, if nobody says. A real GPU wants
+    /// to be filled; in software a batch only spreads the cost of a dispatch, which counts for small networks.
+    pub fn batch_for(&self, pictures: usize, [height, width]: [u32; 2]) -> u32 {
+        let at_224 = match self.engine.as_ref().map(|e| e.profile().class) {
+            None => return 1,
+            Some(DeviceClass::Software) => 1,
             Some(DeviceClass::Mobile) => 8,
             Some(DeviceClass::Integrated) => 16,
             Some(DeviceClass::Discrete) => 32,
         };
-        pictures.clamp(1, most) as u32
+        let same_work = at_224 * 224 * 224 / u64::from(height.saturating_mul(width)).max(1);
+        same_work.clamp(1, (at_224 * 8).max(16)).min(pictures.max(1) as u64) as u32
     }
 }

@@ -23,7 +23,7 @@ pub struct Named {
 pub struct Contents {
     /// By name, sorted.
     pub pictures: Vec<Named>,
-    /// Name and reason.
+    /// Name, and the type or shape that makes it none.
     pub others: Vec<(String, String)>,
 }
 
@@ -53,7 +53,7 @@ pub fn read(path: &Path) -> Outcome<Contents> {
         for (name, view) in tensors {
             match view.dtype() {
                 Dtype::F32 => contents.add(&name, view.shape(), &floats(view.data())),
-                other => contents.others.push((name, format!("its type is {other:?}, not F32"))),
+                other => contents.others.push((name, format!("{other:?}"))),
             }
         }
     }
@@ -64,7 +64,7 @@ impl Contents {
     fn add(&mut self, name: &str, shape: &[usize], values: &[f32]) {
         match picture(shape, values) {
             Some((tensor, single)) => self.pictures.push(Named { name: name.into(), tensor, single }),
-            None => self.others.push((name.into(), format!("its shape is {shape:?}, not [3, H, W] or [N, 3, H, W]"))),
+            None => self.others.push((name.into(), format!("{shape:?}"))),
         }
     }
 }

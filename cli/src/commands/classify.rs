@@ -11,7 +11,6 @@ use mobilenet_wgpu::engine::SessionOptions;
 use mobilenet_wgpu::labels::Labels;
 use mobilenet_wgpu::picture::DecodeLimits;
 use mobilenet_wgpu::{Classifier, Prediction};
-use serde_json::json;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -62,7 +61,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     let backend = backend::open(&arguments.device)?;
     let options = SessionOptions {
-        batch: arguments.batch.unwrap_or_else(|| backend.batch_for(places.len())),
+        batch: arguments.batch.unwrap_or_else(|| backend.batch_for(places.len(), model.input_size())),
         outputs: vec!["probabilities".into()],
         in_flight: pipeline::IN_FLIGHT,
         ..SessionOptions::default()
@@ -74,6 +73,22 @@ pub fn run(arguments: &Arguments) -> Outcome {
     pipeline::run(places, &mut classifier, limits, |place, answer| report.picture(place, answer, model.labels()))?;
     report.out.flush()?;
     Ok(if report.failed { Status::SomeFailed } else { Status::Good })
+}
+
+/// A picture's line of JSON.
+#[derive(serde::Serialize)]
+struct Line {
+    path: String,
+    predictions: Vec<Prediction>,
+    ms: f64,
+    batch: usize,
+}
+
+/// A line of JSON for a picture that failed.
+#[derive(serde::Serialize)]
+struct ErrorLine<'a> {
+    path: String,
+    error: &'a str,
 }
 
 struct Report {
@@ -90,9 +105,8 @@ impl Report {
             return Ok(());
         }
         let [height, width] = classifier.size();
-        let recognition = classifier.model().recognition();
-        let multiplier = recognition.width.map_or(String::new(), |w| format!(" {w}"));
-        let line = format!("{}{multiplier}, {height}x{width}, on {}", recognition.architecture, classifier.backend());
+        let network = classifier.model().config().map_or("network".into(), |c| format!("{} {}", c.version, c.width()));
+        let line = format!("{network}, {height}x{width}, on {}", classifier.backend());
         self.out.line(self.out.dim(line))
     }
 
@@ -104,8 +118,8 @@ impl Report {
         let probabilities = answer.outputs.get("probabilities").map(|t| t.picture(answer.index)).unwrap_or_default();
         let predictions = Prediction::best(probabilities, labels, self.top);
         if self.json {
-            let path = place.to_string();
-            self.out.json(&json!({"path": path, "predictions": predictions, "ms": answer.ms, "batch": answer.batch}))?;
+            let (path, ms, batch) = (place.to_string(), answer.ms, answer.batch);
+            self.out.json(&Line { path, predictions, ms, batch })?;
         } else {
             self.table(place, &predictions, &answer)?;
         }
@@ -116,7 +130,7 @@ impl Report {
     fn error(&mut self, place: &Place, why: &str) -> Outcome<()> {
         self.failed = true;
         if self.json {
-            return self.out.json(&json!({"path": place.to_string(), "error": why}));
+            return self.out.json(&ErrorLine { path: place.to_string(), error: why });
         }
         self.out.flush()?;
         tell(&format!("error: {place}: {why}"));

@@ -1,12 +1,11 @@
 //! `mobilenet inspect`: what a checkpoint is, and why we think so.
 
-use crate::failure::{Failure, Outcome, Status};
+use crate::failure::{Outcome, Status};
 use crate::model;
 use crate::options::{ModelOptions, ReadingOptions};
 use crate::output::{Output, bytes, count};
 use mobilenet_wgpu::model::Recognition;
 use mobilenet_wgpu::picture::{Preprocessing, Resize};
-use serde_json::json;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,6 +33,14 @@ pub struct Arguments {
     json: bool,
 }
 
+/// What `--json` writes.
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    model: String,
+    #[serde(flatten)]
+    recognition: &'a Recognition,
+}
+
 /// Reports on the checkpoint.
 pub fn run(arguments: &Arguments) -> Outcome {
     let wanted = arguments.file.clone().or_else(|| arguments.model.clone());
@@ -42,10 +49,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let mut out = Output::new();
     let recognition = model.recognition();
     if arguments.json {
-        let mut value = json!(recognition);
-        let fields = value.as_object_mut().ok_or_else(|| Failure::new("the report is no JSON object"))?;
-        fields.insert("model".into(), json!(source.to_string()));
-        out.json_pretty(&value)?;
+        out.json_pretty(&Report { model: source.to_string(), recognition })?;
     } else {
         out.line(format!("{}  {}", out.bold(&source), out.dim(bytes(recognition.bytes as u64))))?;
         facts(&mut out, recognition)?;

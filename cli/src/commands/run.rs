@@ -67,8 +67,9 @@ enum Layout {
 /// Runs the tensors.
 pub fn run(arguments: &Arguments) -> Outcome {
     let contents = tensors::read(&arguments.input)?;
-    for (name, why) in &contents.others {
-        tell(&format!("note: `{name}` is not run: {why}"));
+    if !contents.others.is_empty() {
+        let others: Vec<_> = contents.others.iter().map(|(name, why)| format!("`{name}` ({why})")).collect();
+        tell(&format!("note: not run, as no f32 of shape [3, H, W] or [N, 3, H, W]: {}", others.join(", ")));
     }
     if contents.pictures.is_empty() {
         let message = "there is no f32 tensor of shape [3, H, W] or [N, 3, H, W] in it";
@@ -108,7 +109,7 @@ impl Work<'_> {
 
     fn run(&mut self, input: &Named) -> Outcome<Vec<Written>> {
         let size = [input.tensor.shape.height, input.tensor.shape.width];
-        let batch = self.arguments.batch.unwrap_or_else(|| self.backend.batch_for(input.tensor.batch as usize));
+        let batch = self.arguments.batch.unwrap_or_else(|| self.backend.batch_for(input.tensor.batch as usize, size));
         let key = (size, batch.min(input.tensor.batch));
         if !self.sessions.contains_key(&key) {
             let made = self.session(size, key.1)?;

@@ -6,7 +6,6 @@ use crate::options::{ModelOptions, Size};
 use crate::output::{Output, Table, bytes, count};
 use clap::ValueEnum;
 use mobilenet_wgpu::model::{Cost, MobileNetConfig, Multipliers};
-use serde_json::json;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,7 +27,7 @@ pub struct Arguments {
     #[arg(long, value_enum, conflicts_with = "model")]
     arch: Option<Architecture>,
     /// Width multiplier of that network
-    #[arg(long, default_value_t = 1.0, requires = "arch", conflicts_with = "model")]
+    #[arg(long, default_value_t = 1.0, requires = "arch", conflicts_with = "model", value_parser = multiplier)]
     width: f32,
     /// Height and width of its input, such as 224 or 160x224
     #[arg(long, value_name = "HxW", requires = "arch", conflicts_with = "size")]
@@ -47,17 +46,27 @@ enum Architecture {
     V2,
 }
 
+/// A width multiplier that a network can have.
+fn multiplier(text: &str) -> Result<f32, String> {
+    let width = text.parse().ok().filter(|w: &f32| *w > 0.0 && *w <= 16.0);
+    width.ok_or_else(|| "expected a number above 0 and up to 16, such as 0.5".into())
+}
+
+/// What `--json` writes.
+#[derive(serde::Serialize)]
+struct Report<'a> {
+    network: &'a str,
+    input_size: [u32; 2],
+    #[serde(flatten)]
+    cost: &'a Cost,
+}
+
 /// Writes the layers and their sums.
 pub fn run(arguments: &Arguments) -> Outcome {
     let (title, cost, size) = cost(arguments)?;
     let mut out = Output::new();
     if arguments.json {
-        let mut value = json!(cost);
-        if let Some(fields) = value.as_object_mut() {
-            fields.insert("network".into(), json!(title));
-            fields.insert("input_size".into(), json!(size));
-        }
-        out.json_pretty(&value)?;
+        out.json_pretty(&Report { network: &title, input_size: size, cost: &cost })?;
     } else {
         out.line(out.bold(&title))?;
         layers(&cost).write(&mut out)?;

@@ -1,0 +1,252 @@
+//! The tool as people and programs meet it: arguments in, standard output, standard error and exit code out.
+//!
+//! What needs full checkpoints and photos is skipped without `MOBILENET_TEST_ASSETS`; the rest runs on the built-in model.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod tool;
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use tool::{CAT, Folder, Ran, mobilenet, mobilenet_with, needs_gpu};
+
+/// One JSON value a line.
+fn lines(ran: &Ran) -> Vec<Value> {
+    ran.out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect()
+}
+
+#[test]
+fn the_built_in_model_knows_a_cat() {
+    let ran = mobilenet(["classify", "--json", CAT]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let line = &lines(&ran)[0];
+    assert_eq!(line["path"], CAT);
+    assert_eq!(line["predictions"][0]["label"], "cat");
+    assert_eq!(line["predictions"].as_array().unwrap().len(), 5);
+    assert!(line["ms"].as_f64().unwrap() > 0.0 && line["predictions"][0].get("wnid").is_none());
+    assert!(ran.err.contains("built-in") && ran.err.contains("imagenet"), "says which model and how to get another: {}", ran.err);
+    assert_eq!(ran.err.lines().filter(|l| l.contains("built-in")).count(), 1, "{}", ran.err);
+    let chosen = mobilenet(["classify", "--json", "--model", "builtin", "--top", "2", CAT]);
+    assert!(!chosen.err.contains("built-in"), "{}", chosen.err);
+    assert_eq!(lines(&chosen)[0]["predictions"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn gpu_and_cpu_agree() {
+    let [gpu, cpu] = [&["classify", "--json", CAT][..], &["classify", "--json", "--cpu", CAT]].map(|a| lines(&mobilenet(a))[0].clone());
+    for (a, b) in gpu["predictions"].as_array().unwrap().iter().zip(cpu["predictions"].as_array().unwrap()) {
+        assert_eq!(a["index"], b["index"]);
+        let difference = a["probability"].as_f64().unwrap() - b["probability"].as_f64().unwrap();
+        assert!(difference.abs() < 1e-4, "{a} {b}");
+    }
+}
+
+#[test]
+fn people_see_labels_adapter_and_time() {
+    let ran = mobilenet(["classify", CAT]);
+    for part in ["cat.png", "cat", " %", " ms", "32x32, on "] {
+        assert!(ran.out.contains(part), "no `{part}` in:\n{}", ran.out);
+    }
+    assert!(!ran.out.contains('\u{1b}'), "no colours into a pipe");
+}
+
+#[test]
+fn a_broken_picture_costs_its_own_line() {
+    let folder = Folder::new();
+    folder.copy(CAT, "a.png");
+    folder.write("b.png", b"this is no picture");
+    folder.copy(CAT, "c/1.png");
+    folder.write("c/2.jpg", &std::fs::read(CAT).unwrap()[..2000]);
+    folder.write("notes.txt", b"not a picture, and not taken for one");
+    folder.copy(CAT, "z.png");
+    for batch in ["1", "4"] {
+        let ran = mobilenet(["classify", "--json", "--batch", batch, folder.path(), "missing.png"]);
+        assert_eq!(ran.code, 1, "{}", ran.err);
+        let lines = lines(&ran);
+        let names: Vec<_> = lines.iter().map(|l| l["path"].as_str().unwrap().rsplit(['/', '\\']).next().unwrap().to_string()).collect();
+        assert_eq!(names, ["a.png", "b.png", "1.png", "2.jpg", "z.png", "missing.png"]);
+        let failed: Vec<_> = lines.iter().map(|l| l["error"].is_string()).collect();
+        assert_eq!(failed, [false, true, false, true, false, true]);
+        assert!(lines.iter().all(|l| l["error"].is_string() || l["predictions"][0]["label"] == "cat"));
+    }
+    let people = mobilenet(["classify", folder.path()]);
+    assert_eq!(people.code, 1);
+    assert!(people.err.contains("b.png") && !people.out.contains("b.png"), "errors are not results");
+}
+
+#[test]
+fn standard_input_is_a_picture() {
+    let picture = std::fs::read(CAT).unwrap();
+    let ran = mobilenet_with(["classify", "--json", "-"], &[], &picture);
+    assert_eq!((ran.code, lines(&ran)[0]["path"].as_str()), (0, Some("-")), "{}", ran.err);
+    assert_eq!(mobilenet_with(["classify", "--json", "-"], &[], b"").code, 1, "an empty one is a broken one");
+    assert_eq!(mobilenet(["classify", "-", "-"]).code, 2);
+}
+
+#[test]
+fn a_closed_pipe_is_no_panic() {
+    use std::io::Read;
+    let places = vec![CAT; 64];
+    let mut child =
+        tool::command(["classify", "--json", "--batch", "1"]).args(places).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut some = [0; 10];
+    child.stdout.take().unwrap().read_exact(&mut some).unwrap();
+    let ran = child.wait_with_output().unwrap();
+    let err = String::from_utf8_lossy(&ran.stderr);
+    assert!(ran.status.success() && !err.contains("panicked"), "{:?} {err}", ran.status);
+}
+
+#[test]
+fn the_model_is_the_one_that_is_wished_for_first() {
+    let folder = Folder::new();
+    let builtin = Path::new(env!("CARGO_MANIFEST_DIR")).join("builtin/mobilenet_v2_cifar10.safetensors");
+    let own = folder.copy(builtin.to_str().unwrap(), "own/model.safetensors");
+    let own = own.parent().unwrap().to_str().unwrap();
+    folder.write("config/config.json", serde_json::json!({"default_model": own}).to_string().as_bytes());
+    let config = folder.join("config");
+    let model = |arguments: &[&str], environment: &[(&str, &str)]| {
+        let all = ["inspect", "--json"].iter().chain(arguments).copied().collect::<Vec<_>>();
+        let ran = mobilenet_with(all, environment, b"");
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        serde_json::from_str::<Value>(&ran.out).unwrap()["model"].as_str().unwrap().to_string()
+    };
+    let configured = [("MOBILENET_CONFIG_DIR", config.to_str().unwrap())];
+    assert_eq!(model(&[], &[]), "builtin");
+    assert_eq!(model(&[], &configured), own);
+    assert_eq!(model(&["--model", "builtin"], &configured), "builtin");
+    let both = [configured[0], ("MOBILENET_MODEL", "builtin")];
+    assert_eq!(model(&[], &both), "builtin", "the variable comes before the configured default");
+}
+
+#[test]
+fn bad_models_are_told_apart() {
+    let folder = Folder::new();
+    let builtin = std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("builtin/mobilenet_v2_cifar10.safetensors")).unwrap();
+    let cases: [(&str, PathBuf, &str); 6] = [
+        ("missing", folder.join("none.safetensors"), "does not exist"),
+        ("empty folder", folder.directory("empty"), "model.safetensors"),
+        ("text", folder.write("text.safetensors", b"hello, I am a text file\n"), "text"),
+        ("truncated", folder.write("cut.safetensors", &builtin[..builtin.len() / 2]), ""),
+        ("header alone", folder.write("header.safetensors", &builtin[..100]), ""),
+        ("nothing", folder.write("nothing.safetensors", b""), "empty"),
+    ];
+    for (what, path, says) in cases {
+        for command in ["inspect", "classify"] {
+            let mut arguments = vec![command, "--model", path.to_str().unwrap()];
+            arguments.extend((command == "classify").then_some(CAT));
+            let ran = mobilenet(arguments);
+            assert_eq!(ran.code, 2, "{what}: {}", ran.err);
+            assert!(ran.err.starts_with("error: ") && ran.err.contains(says), "{what}: {}", ran.err);
+            assert!(ran.out.is_empty() && !ran.err.contains("panicked"), "{what}: {}", ran.err);
+        }
+    }
+}
+
+#[test]
+fn wrong_usage_is_exit_code_2() {
+    for arguments in [
+        &["classify"][..],
+        &["nonsense"],
+        &["classify", "--size", "0", CAT],
+        &["classify", "--top", "0", CAT],
+        &["classify", "--mean", "123,117,104", CAT],
+        &["classify", "--strides", "1,2", CAT],
+        &["classify", "--labels", "none.txt", CAT],
+        &["classify", "--map", "none.json", CAT],
+        &["classify", "--adapter", "no such adapter", CAT],
+        &["classify", "--backend", "no such backend", CAT],
+        &["classify", "--cpu", "--precision", "f16", CAT],
+        &["summary", "--arch", "v2", "--width", "nan"],
+        &["summary", "--arch", "v3"],
+        &["bench", "--runs", "0"],
+        &["run", "--input", "none.safetensors"],
+    ] {
+        let ran = mobilenet(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {} {}", ran.out, ran.err);
+        assert!(ran.err.contains("error: ") && ran.out.is_empty(), "{arguments:?}: {}", ran.err);
+    }
+}
+
+#[test]
+fn help_has_examples_and_exit_codes() {
+    let ran = mobilenet(["--help"]);
+    assert!(ran.code == 0 && ran.out.contains("Exit codes: 0") && ran.out.contains("Examples:"), "{}", ran.out);
+    assert!(mobilenet(["classify", "--help"]).out.contains("Exit codes: 0"));
+    assert_eq!(mobilenet(["--version"]).out.trim(), format!("mobilenet {}", env!("CARGO_PKG_VERSION")));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        assert!(mobilenet(["completions", shell]).out.contains("classify"), "{shell}");
+    }
+}
+
+#[test]
+fn overrides_reach_the_network() {
+    let folder = Folder::new();
+    let names = folder.write("names.txt", b"zero\none\ntwo\nthree\nfour\nfive\nsix\nseven\neight\nnine\n");
+    let ran = mobilenet(["classify", "--json", "--labels", names.to_str().unwrap(), CAT]);
+    assert_eq!(lines(&ran)[0]["predictions"][0]["label"], "three");
+    let ran = mobilenet(["inspect", "--json", "--size", "64x48", "--padding", "same", "--mean", "0.5", "--bn-eps", "0.01", "--squash"]);
+    let report: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(report["input_size"], serde_json::json!([64, 48]));
+    assert_eq!((report["padding"].as_str(), report["bn_eps"].as_f64()), (Some("same"), Some(0.01)));
+    assert_eq!(report["preprocessing"]["mean"], serde_json::json!([0.5, 0.5, 0.5]));
+    assert_eq!(report["preprocessing"]["resize"], "squash");
+}
+
+#[test]
+fn summary_counts_as_the_papers_do() {
+    let totals = |arguments: &[&str]| {
+        let ran = mobilenet(["summary", "--json"].iter().chain(arguments).copied().collect::<Vec<_>>());
+        serde_json::from_str::<Value>(&ran.out).unwrap()["totals"].clone()
+    };
+    let v2 = totals(&["--arch", "v2"]);
+    assert_eq!((v2["macs"].as_f64().unwrap() / 1e6).round(), 301.0);
+    assert!((v2["params"].as_f64().unwrap() / 1e6 - 3.47).abs() < 0.01);
+    let v1 = totals(&["--arch", "v1", "--width", "0.5", "--resolution", "160"]);
+    assert_eq!((v1["macs"].as_f64().unwrap() / 1e6).round(), 77.0);
+    let without = totals(&["--arch", "v1", "--classes", "0"]);
+    assert!(without["params"].as_u64().unwrap() < totals(&["--arch", "v1"])["params"].as_u64().unwrap());
+    let people = mobilenet(["summary"]).out;
+    for part in ["block3.expand", "standard MACs", "equation 7", "parameters"] {
+        assert!(people.contains(part), "no `{part}` in:\n{people}");
+    }
+}
+
+#[test]
+fn a_plan_needs_no_gpu() {
+    let ran = mobilenet(["plan", "--device", "phone", "--json", "--batch", "2", "--outputs", "probabilities,block3.expand"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let value: Value = serde_json::from_str(&ran.out).unwrap();
+    let steps = value["plan"]["steps"].as_array().unwrap();
+    assert_eq!(value["totals"]["dispatches"].as_u64(), Some(steps.len() as u64));
+    assert!(steps.iter().all(|s| s["why"]["by"].is_string() && s["variant"].is_string()));
+    assert!(mobilenet(["plan", "--device", "web"]).out.contains("Totals"));
+}
+
+#[test]
+fn adapters_and_bench_are_for_programs_too() {
+    let ran = mobilenet(["adapters", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let adapters: Value = serde_json::from_str(&ran.out).unwrap();
+    if needs_gpu() {
+        let first = &adapters[0];
+        assert!(first["name"].is_string() && first["driver"].is_string() && first["max_buffer_size"].as_u64() > Some(0));
+        assert!(mobilenet(["adapters"]).out.contains(first["name"].as_str().unwrap()));
+    }
+    for more in [&[][..], &["--cpu", "--batch", "2"]] {
+        let ran = mobilenet(["bench", "--json", "--runs", "3"].iter().chain(more).copied().collect::<Vec<_>>());
+        let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}", ran.err));
+        for field in ["first_ms", "median_ms", "min_ms", "p95_ms", "images_per_s"] {
+            assert!(report[field].as_f64().unwrap() > 0.0, "{field}: {report}");
+        }
+        assert!(report["runs"] == 3 && report["adapter"].is_string() && report["batch"].is_u64());
+        assert!(report["min_ms"].as_f64() <= report["median_ms"].as_f64() && report["median_ms"].as_f64() <= report["p95_ms"].as_f64());
+    }
+}
+
+#[test]
+fn without_an_adapter_the_cpu_does_it() {
+    let none = [("WGPU_BACKEND", "webgpu")];
+    let ran = mobilenet_with(["classify", "--json", CAT], &none, b"");
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.err.contains("on the CPU"), "{}", ran.err);
+    assert_eq!(lines(&ran)[0]["predictions"][0]["label"], "cat");
+}
