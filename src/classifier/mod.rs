@@ -274,10 +274,7 @@ impl Classifier {
         }
         let rule = *self.model.preprocessing();
         match &mut self.backend {
-            Backend::Gpu(session) => {
-                let input = batch::stack(pictures.iter().map(|picture| rule.apply(picture, self.size)))?;
-                Ok(session.submit(Input::Tensor(&input))?.into())
-            }
+            Backend::Gpu(session) => Ok(session.submit(Input::Pictures(pictures, &rule))?.into()),
             Backend::Cpu(cpu) => {
                 let (cpu, size) = (cpu.clone(), self.size);
                 let input = batch::stack(pictures.iter().map(|picture| rule.apply(picture, size)))?;
