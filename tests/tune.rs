@@ -4,7 +4,10 @@
 
 #[path = "common/gpu.rs"]
 mod gpu;
+#[path = "common/network.rs"]
+mod network;
 
+use mobilenet_wgpu::Tensor;
 use mobilenet_wgpu::engine::{Engine, Input, Session, SessionOptions};
 use mobilenet_wgpu::graph::{Graph, Shape, passes};
 use mobilenet_wgpu::kernel::Precision;
@@ -12,7 +15,6 @@ use mobilenet_wgpu::measure::{self, KernelOptions, RunOptions};
 use mobilenet_wgpu::model::MobileNetConfig;
 use mobilenet_wgpu::plan::Why;
 use mobilenet_wgpu::tune::{self, TuneOptions, Tuning, TuningRecord};
-use mobilenet_wgpu::{Result, Tensor};
 use std::ops::ControlFlow;
 use std::time::Duration;
 
@@ -21,36 +23,14 @@ fn graph() -> Graph {
     config.graph().unwrap()
 }
 
-/// Parameters by name and length; the length is what a zero vector of the graph's shapes would have.
 fn session(engine: &Engine, owner: usize, tuning: Tuning, batch: u32) -> Session {
     let graph = graph();
-    let tensor = |name: &str| -> Result<Vec<f32>> { Ok(values(&graph, name)) };
-    let evaluate = |param: &mobilenet_wgpu::graph::Param| param.evaluate(&tensor);
     let options = SessionOptions { tuning, batch, ..Default::default() };
-    pollster::block_on(engine.compile_graph(&graph, owner, &evaluate, &options)).unwrap()
-}
-
-fn values(graph: &Graph, name: &str) -> Vec<f32> {
-    use mobilenet_wgpu::graph::Op;
-    let (unit, part) = name.rsplit_once('.').unwrap();
-    let unit = unit.trim_end_matches(".norm");
-    let find = |name: &str| graph.nodes().iter().find(|n| n.name == name);
-    let node = find(&format!("{unit}.conv")).or(find(unit)).unwrap_or_else(|| panic!("no node for {name}"));
-    let input = graph.input_shape(node).unwrap();
-    let n = match (&node.op, part) {
-        (Op::Conv2d(c), "filters") => c.filter_shape(input.channels).iter().product(),
-        (Op::Linear(_), "weights") => (input.channels * node.shape.channels) as usize,
-        _ => node.shape.channels as usize,
-    };
-    let scale = 2.0 / (n as f32 / node.shape.channels as f32).sqrt();
-    let wave = |i: usize| ((i * 7919 + name.len() * 104_729) % 1009) as f32 / 1009.0 - 0.5;
-    (0..n).map(|i| if part == "variance" { 1.0 } else { wave(i) * scale }).collect()
+    pollster::block_on(engine.compile_graph(&graph, owner, &network::evaluate(&graph), &options)).unwrap()
 }
 
 fn input(batch: u32) -> Tensor {
-    let shape = Shape::new(32, 32, 3);
-    let n = (u64::from(batch) * shape.elements()) as usize;
-    Tensor::from_nhwc(batch, shape, (0..n).map(|i| (i % 255) as f32 / 127.0 - 1.0).collect()).unwrap()
+    network::input(batch, Shape::new(32, 32, 3))
 }
 
 fn quick() -> TuneOptions {
@@ -91,11 +71,7 @@ fn a_record_is_made_case_by_case_and_found_by_the_next_plan() {
     let fused = |s: &Session| s.plan().steps.iter().filter(|s| s.case.hidden > 0).count();
     assert_eq!(fused(&plain), 0, "nothing says that fusing pays");
     let (a, b) = (plain.run(Input::Tensor(&input(1))).unwrap(), tuned.run(Input::Tensor(&input(1))).unwrap());
-    let scale = a.tensors[0].1.data.iter().fold(0f32, |m, v| m.max(v.abs()));
-    assert!(scale > 1e-3);
-    for (a, b) in a.tensors[0].1.data.iter().zip(&b.tensors[0].1.data) {
-        assert!((a - b).abs() <= 1e-4 * scale, "{a} {b}");
-    }
+    network::assert_close(&b.tensors[0].1.data, &a.tensors[0].1.data, 1e-4);
 
     // A record that says so fuses blocks.
     let text = record.save();

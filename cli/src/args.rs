@@ -29,6 +29,7 @@ enum Command {
     Adapters(c::adapters::Arguments),
     Bench(c::bench::Arguments),
     Plan(c::plan::Arguments),
+    Tune(c::tune::Arguments),
     Completions(c::completions::Arguments),
 }
 
@@ -43,6 +44,7 @@ impl Cli {
             Command::Adapters(arguments) => c::adapters::run(&arguments),
             Command::Bench(arguments) => c::bench::run(&arguments),
             Command::Plan(arguments) => c::plan::run(&arguments),
+            Command::Tune(arguments) => c::tune::run(&arguments),
             Command::Completions(arguments) => c::completions::run(&arguments),
         }
     }

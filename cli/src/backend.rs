@@ -30,6 +30,9 @@ impl Backend {
     /// A model made ready here, in the precision that the options ask for.
     pub fn classifier(&self, model: &Model, device: &DeviceOptions, mut session: SessionOptions) -> Outcome<Classifier> {
         session.precision = device.precision.on(self.engine.as_ref().map(Engine::profile))?;
+        if let Some(engine) = &self.engine {
+            session.tuning = crate::tuning::asked(device.tuning.as_deref(), engine.profile())?;
+        }
         let classifier = match &self.engine {
             Some(engine) => Classifier::with_engine(engine, model.clone(), &session),
             None => Classifier::on_cpu(model.clone(), &session),

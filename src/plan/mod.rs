@@ -140,6 +140,8 @@ pub struct Plan {
     pub slots: Vec<u64>,
     /// Bytes of the largest set of values that are alive at one time.
     pub live_bytes: u64,
+    /// Bytes that slots which are whole buffers cannot be below.
+    pub bound_bytes: u64,
     /// What the caller gets.
     pub outputs: Vec<Output>,
 }
@@ -206,6 +208,7 @@ impl Plan {
             steps,
             slots: memory.slots,
             live_bytes: memory.live_bytes,
+            bound_bytes: memory.bound_bytes,
         })
     }
 

@@ -4,6 +4,7 @@ use crate::failure::{Failure, Outcome, Status};
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use crate::output::{Output, Table, bytes, count};
+use crate::tuning;
 use clap::ValueEnum;
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::gpu::DeviceProfile;
@@ -71,7 +72,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     let graph = passes::run(&graph, &arguments.without);
     let precision = arguments.device.precision.on(Some(&profile))?;
-    let options = PlanOptions { batch: arguments.batch, precision, ..PlanOptions::default() };
+    let tuning = tuning::asked(arguments.device.tuning.as_deref(), &profile)?;
+    let options = PlanOptions { batch: arguments.batch, precision, tuning, ..PlanOptions::default() };
     let plan = Plan::fitting(&graph, &profile, &variants, &options)?;
     let mut out = Output::new();
     if arguments.json {

@@ -1,0 +1,57 @@
+//! The user's tuning record: where it is kept, and which records a plan asks.
+//!
+//! It stands in the configuration folder, not in the cache: it is work of minutes that people should not delete unaware.
+
+use crate::config;
+use crate::failure::{Failure, Outcome};
+use mobilenet_wgpu::gpu::DeviceProfile;
+use mobilenet_wgpu::tune::{DeviceKey, Tuning, TuningRecord};
+use std::path::{Path, PathBuf};
+
+/// Where the record of a device is kept; `None` if there is no place for a user's files.
+pub fn place(profile: &DeviceProfile) -> Option<PathBuf> {
+    let name = format!("{}.json", DeviceKey::of(profile).file_stem());
+    config::folder().map(|folder| folder.join("tuning").join(name))
+}
+
+/// The record of a device as it stands in a file; an empty one if there is none that can be used.
+pub fn load(path: &Path, profile: &DeviceProfile) -> TuningRecord {
+    match std::fs::read_to_string(path) {
+        Ok(text) => TuningRecord::load(&text, profile),
+        Err(_) => TuningRecord::new(profile),
+    }
+}
+
+/// Writes a record, whole or not at all: first beside its place, then into it.
+pub fn save(path: &Path, text: &str) -> Outcome<()> {
+    let failed = |e: std::io::Error| Failure::new(format!("{}: the record cannot be written: {e}", path.display()));
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let beside = path.with_extension(format!("{}.part", std::process::id()));
+    std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, path)).map_err(|e| {
+        let _ = std::fs::remove_file(&beside);
+        failed(e)
+    })
+}
+
+/// The records that `--tuning` asks for: a file, `shipped` (those of the program alone) or `none`; by default the user's
+/// own before those of the program.
+pub fn asked(wish: Option<&str>, profile: &DeviceProfile) -> Outcome<Tuning> {
+    match wish {
+        Some("none") => Ok(Tuning::none()),
+        Some("shipped") => Ok(Tuning::default()),
+        Some(file) => {
+            let text = std::fs::read_to_string(file).map_err(|e| Failure::new(format!("--tuning {file}: cannot be read: {e}")))?;
+            let record = TuningRecord::parse(&text).map_err(|e| Failure::new(format!("--tuning {file}: {e}")))?;
+            if record.device.likeness(profile) == 0 {
+                crate::failure::tell(&format!("note: {file} is of {}, not of {}: it is not used", record.device.adapter, profile.name));
+            }
+            Ok(Tuning::default().with(record))
+        }
+        None => match place(profile).filter(|path| path.exists()) {
+            Some(path) => Ok(Tuning::default().with(load(&path, profile))),
+            None => Ok(Tuning::default()),
+        },
+    }
+}
