@@ -73,6 +73,28 @@ fn bad_files_are_errors_that_say_why() {
     assert!(missing.contains("no/such/picture.jpg"), "{missing}");
 }
 
+/// As in Pillow: a scratch amid the pixels of a JPEG is repaired, and only there do they differ.
+#[test]
+fn damage_amid_a_jpeg_costs_a_few_blocks() {
+    let bytes = std::fs::read(repository("tests/pictures/restarts.jpg")).unwrap();
+    let whole = Picture::decode(&bytes, &DecodeLimits::default()).unwrap();
+    let restart = bytes.windows(2).rposition(|pair| pair[0] == 0xFF && (0xD0..0xD8).contains(&pair[1])).unwrap();
+    let scratched: Vec<u8> = [&bytes[..restart - 3], &bytes[restart..]].concat();
+    let scratched = Picture::decode(&scratched, &DecodeLimits::default()).unwrap();
+    let differ = |(a, b): (&[u8], &[u8])| a != b;
+    let pixels = whole.rgba().chunks(4).zip(scratched.rgba().chunks(4)).filter(|pair| differ(*pair)).count();
+    assert!(pixels <= 29 * 21 / 2, "{pixels} pixels differ");
+}
+
+#[test]
+fn inks_sampled_in_an_unusual_way_are_an_error() {
+    let mut bytes = std::fs::read(repository("tests/pictures/cmyk.jpg")).unwrap();
+    let frame = bytes.windows(2).position(|pair| pair == [0xFF, 0xC0]).unwrap();
+    bytes[frame + 2 + 8 + 3 + 1] = 0x21;
+    let error = Picture::decode(&bytes, &DecodeLimits::default()).unwrap_err().to_string();
+    assert!(error.contains("inks"), "{error}");
+}
+
 #[test]
 fn a_limit_stops_bombs_before_they_are_unpacked() {
     // A PNG header of 60000 x 60000 with nothing behind it, and a real picture with a small limit.

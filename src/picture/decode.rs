@@ -112,8 +112,18 @@ fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<(Picture, Orientat
     let header = decoder.header();
     let (width, height) = (header.width, header.height);
     limits.check(width.into(), height.into())?;
-    let inks = header.components.len() == 4;
+    let inks = match &header.components[..] {
+        [c, m, y, k] => {
+            let [c, m, y, k] = [c, m, y, k].map(|ink| [ink.horizontal_sampling, ink.vertical_sampling]);
+            // The decoder panics at others; no program writes them.
+            let usual = c == k && m == y && c[0].is_multiple_of(m[0]) && c[1].is_multiple_of(m[1]);
+            usual.then_some(true).ok_or_else(|| picture("its four inks are sampled in an unusual way; save it as RGB"))?
+        }
+        _ => false,
+    };
     let orientation = orientation_of(decoder.exif_data());
+    // As libjpeg: damage amid the pixels costs a few blocks, an end that is missing the picture.
+    decoder.set_lenient(is_whole(bytes));
     // libjpeg smooths the blocks of a progressive file whose last scans are not there.
     decoder.set_block_smoothing(true);
     decoder.set_output_format(if inks { jpeg::PixelFormat::Cmyk } else { jpeg::PixelFormat::Rgba });
@@ -122,6 +132,12 @@ fn decode_jpeg(bytes: &[u8], limits: &DecodeLimits) -> Result<(Picture, Orientat
         rgba.as_chunks_mut::<4>().0.iter_mut().for_each(cmyk_to_rgba);
     }
     Ok((Picture::from_rgba(width.into(), height.into(), rgba)?, orientation))
+}
+
+/// Whether an end marker follows the pixels (a thumbnail's stands before them).
+fn is_whole(bytes: &[u8]) -> bool {
+    let last = |marker| bytes.windows(2).rposition(|pair| pair == [0xFF, marker]);
+    last(0xD9) > last(0xDA)
 }
 
 /// One pixel of a JPEG's CMYK. Adobe writes inks inverted, and Pillow takes every such file to be Adobe's: so `c` is
