@@ -193,3 +193,47 @@ fn narrow_limits_are_planned_for() {
     assert!(matches!(&error, Error::Limit { .. }), "{error}");
     assert!(error.to_string().contains("max_storage_buffer_binding_size"), "{error}");
 }
+
+/// Runs this test's own binary again with little address space: there, allocations fail for real.
+#[cfg(target_os = "linux")]
+#[test]
+fn no_memory_is_an_error() {
+    if gpu::engine().is_none() {
+        return;
+    }
+    let program = std::env::current_exe().unwrap();
+    // The driver takes what it needs for itself; a batch of 256 at 448 needs gigabytes beyond that.
+    let script = "ulimit -v 3000000; exec \"$0\" --exact child_with_little_memory --ignored --nocapture";
+    let output = std::process::Command::new("sh").args(["-c", script]).arg(program).output().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    assert!(out.contains("refused:"), "{out}\n{err}");
+    assert!(out.contains("1 passed"), "{out}\n{err}");
+}
+
+/// The other half of `no_memory_is_an_error`: it means something only under a limit.
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "run by no_memory_is_an_error under a memory limit"]
+fn child_with_little_memory() {
+    let engine = Engine::open(&AdapterOptions::default()).unwrap();
+    let mut kept = Vec::new();
+    let error = loop {
+        assert!(kept.len() < 64, "memory never ran out");
+        match engine.session(&model(), &SessionOptions { size: Some([224, 224]), ..options(64) }) {
+            Ok(session) => kept.push(session),
+            Err(error) => break error,
+        }
+    };
+    println!("refused: {error}");
+    assert!(matches!(error, Error::OutOfMemory(_) | Error::DeviceLost(_) | Error::Device(_)), "{error:?}");
+    // What was made before still answers, or says why not.
+    kept.truncate(1);
+    if let Some(session) = kept.first_mut() {
+        let shape = session.plan().input;
+        let tensor = Tensor::from_nhwc(1, shape, vec![0.1; shape.elements() as usize]).unwrap();
+        if let Ok(outputs) = session.run(Input::Tensor(&tensor)) {
+            assert!(logits(&outputs).iter().any(|v| *v != 0.0));
+        }
+    }
+}
