@@ -158,6 +158,28 @@ fn a_destroyed_device_is_an_error_and_never_zeros() {
     assert!(engine.session(&model(), &options(1)).is_err());
 }
 
+/// Whatever stands in the file of the pipeline cache, the answers are the same.
+#[test]
+fn a_bad_pipeline_cache_is_a_miss() {
+    let Some(shared) = gpu::engine() else { return };
+    let tensor = input(1);
+    let expected = shared.session(&model(), &options(1)).unwrap().run(Input::Tensor(&tensor)).unwrap();
+    let run = |data: Option<&[u8]>| {
+        let engine = Engine::open(&AdapterOptions::default()).unwrap();
+        // SAFETY: bytes of our own, or a header that is refused before anything is read.
+        unsafe { engine.use_pipeline_cache(data) };
+        let found = engine.session(&model(), &options(1)).unwrap().run(Input::Tensor(&tensor)).unwrap();
+        assert_eq!(found, expected);
+        engine.pipeline_cache()
+    };
+    let first = run(None);
+    assert_eq!(first.is_some(), shared.profile().pipeline_cache);
+    run(first.as_deref());
+    run(Some(b"not a cache"));
+    run(Some(&[0; 4096]));
+    run(first.as_deref().map(|data| &data[..data.len() / 2]));
+}
+
 /// A guest's device cannot tell us of its loss: the app does.
 #[test]
 fn a_guest_is_told_of_a_loss() {

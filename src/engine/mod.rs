@@ -3,6 +3,7 @@
 //! An [`Engine`] is a device with its kernels; a [`Session`] is a network compiled on it for one size and batch. A run is
 //! recorded into an encoder, submitted, and waited for through its [`Pending`]; `run` does the three in one.
 
+mod cache;
 mod encode;
 mod input;
 mod pending;

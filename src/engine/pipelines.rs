@@ -5,7 +5,7 @@ use crate::gpu::Scope;
 use crate::kernel::{Binding, Layer, OpKind, Precision, Variant, specialise};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// A compiled kernel.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(super) struct Pipelines {
     made: Mutex<HashMap<(usize, Precision), Arc<Pipeline>>>,
     /// Pipelines that have been dispatched once, by address (they live as long as the engine).
     pub warmed: Mutex<HashSet<usize>>,
+    /// The driver's cache, if the app asked for one.
+    pub cache: OnceLock<wgpu::PipelineCache>,
 }
 
 impl Engine {
@@ -58,7 +60,7 @@ impl Engine {
         let device = &self.shared.device;
         let (pipeline, caught) = {
             let scope = Scope::open(device);
-            let pipeline = create(device, variant, precision);
+            let pipeline = create(device, variant, precision, self.shared.pipelines.cache.get());
             (pipeline, scope.close())
         };
         caught.await.map_err(|error| match error {
@@ -69,7 +71,7 @@ impl Engine {
     }
 }
 
-fn create(device: &wgpu::Device, variant: &Variant, precision: Precision) -> Pipeline {
+fn create(device: &wgpu::Device, variant: &Variant, precision: Precision, cache: Option<&wgpu::PipelineCache>) -> Pipeline {
     let label = format!("{}/{} {precision}", variant.op, variant.name);
     let source = wgpu::ShaderSource::Wgsl(specialise(&variant.source, precision).into());
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source });
@@ -86,7 +88,7 @@ fn create(device: &wgpu::Device, variant: &Variant, precision: Precision) -> Pip
         module: &module,
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, zero_initialize_workgroup_memory: false },
-        cache: None,
+        cache,
     });
     Pipeline { pipeline, layout, op: variant.op }
 }
