@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Outcome, tell};
 use crate::options::DeviceOptions;
-use mobilenet_wgpu::engine::{Engine, SessionOptions};
+use mobilenet_wgpu::engine::{Engine, Session, SessionOptions};
 use mobilenet_wgpu::gpu::DeviceClass;
 use mobilenet_wgpu::{Classifier, Error, Model};
 
@@ -27,6 +27,15 @@ pub fn open(options: &DeviceOptions) -> Outcome<Backend> {
 }
 
 impl Backend {
+    /// A session of a model on the GPU, in the precision and with the kernels that the options ask for.
+    pub fn session(&self, model: &Model, device: &DeviceOptions, mut session: SessionOptions) -> Outcome<Session> {
+        let missing = || Failure::new("this is about kernels and needs a GPU, if only a software one\nnext: `mobilenet adapters`");
+        let engine = self.engine.as_ref().ok_or_else(missing)?;
+        session.precision = device.precision.on(Some(engine.profile()))?;
+        session.tuning = crate::tuning::asked(device.tuning.as_deref(), engine.profile())?;
+        Ok(engine.session(model, &session)?)
+    }
+
     /// A model made ready here, in the precision that the options ask for.
     pub fn classifier(&self, model: &Model, device: &DeviceOptions, mut session: SessionOptions) -> Outcome<Classifier> {
         session.precision = device.precision.on(self.engine.as_ref().map(Engine::profile))?;

@@ -5,6 +5,7 @@
 
 mod args;
 mod backend;
+mod bench;
 mod commands;
 mod config;
 mod decoder;

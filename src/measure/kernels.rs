@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// How to measure.
 #[derive(Clone, Debug)]
 pub struct KernelOptions {
-    /// Samples of each candidate.
+    /// Samples of each candidate; up to three times as many while those of the best are far apart, as on a machine that
+    /// does other work too.
     pub rounds: u32,
     /// What a sample takes at the least: a fast kernel is dispatched many times in it.
     pub sample: Duration,
@@ -128,9 +129,10 @@ fn race(watch: &Stopwatch, timed: &mut [Timed], options: &KernelOptions, in_time
     for t in timed.iter_mut() {
         t.repeats = calibrate(watch, &t.candidate, least)?;
     }
-    for round in 0..options.rounds.max(1) {
+    let rounds = options.rounds.max(1);
+    for round in 0..3 * rounds {
         // The first round is taken in any case: a candidate that is there has a time.
-        if round > 0 && !in_time() {
+        if round > 0 && !in_time() || round >= rounds && steady(timed) {
             break;
         }
         let best = timed.iter().map(Timed::best).fold(f64::INFINITY, f64::min);
@@ -145,6 +147,13 @@ fn race(watch: &Stopwatch, timed: &mut [Timed], options: &KernelOptions, in_time
         }
     }
     Ok(())
+}
+
+/// Whether four of five samples of the best candidate lie within a fifth of its median.
+fn steady(timed: &[Timed]) -> bool {
+    let times = timed.iter().filter_map(|t| Times::of(&t.samples, t.repeats));
+    let best = times.min_by(|a, b| a.median.total_cmp(&b.median));
+    best.is_none_or(|t| t.p90 - t.p10 <= 0.2 * t.median)
 }
 
 /// Dispatches that take `least` nanoseconds.

@@ -102,8 +102,8 @@ pub(super) fn choose(
     }
 }
 
-/// Nanoseconds of a choice as a record has them: what blocks are fused by. The cost model has no say there: none of
+/// Smallest nanoseconds of a choice by a record: what blocks are fused by. The cost model has no say there: none of
 /// ours has been held against enough devices for that.
 pub(super) fn expected_ns(case: &Case, row: usize, profile: &DeviceProfile, variants: &[Variant], options: &PlanOptions) -> Option<f64> {
-    options.tuning.find(case, options.precision, profile, variants).filter(|found| found.row == row).map(|found| found.ns)
+    options.tuning.find(case, options.precision, profile, variants).filter(|found| found.row == row).map(|found| found.least_ns)
 }

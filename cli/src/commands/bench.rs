@@ -1,22 +1,26 @@
 //! `mobilenet bench`: how long the first result takes, and how long the others.
 
 use crate::backend::{self, Backend};
+use crate::bench::{self, values};
 use crate::failure::{Failure, Outcome, Status};
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use crate::output::Output;
 use mobilenet_wgpu::engine::SessionOptions;
-use mobilenet_wgpu::graph::Shape;
-use mobilenet_wgpu::measure::quantile;
+use mobilenet_wgpu::measure::{RunOptions, quantile};
 use mobilenet_wgpu::{Classifier, Model, Tensor};
 use serde::Serialize;
-use std::time::Instant;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 const EXAMPLES: &str = "\
 Examples:
   mobilenet bench
   mobilenet bench --model model.safetensors --runs 200 --batch 8
   mobilenet bench --cpu --json
+  mobilenet bench --profile --plot layers.svg       time of each step, and a drawing of it
+  mobilenet bench --sweep                           batches 1, 2, 4 … 64
+  mobilenet bench --compare default tuning=none     two settings in turn, and whether they differ
 
 first_ms is from nothing (no device, no model) to the first logits in host memory. The other times are of whole runs,
 from values in host memory to logits in host memory, for a batch; images_per_s is of the median. Drivers keep compiled
@@ -37,6 +41,24 @@ pub struct Arguments {
     /// Pictures at a time
     #[arg(long, short, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: u32,
+    /// Time of each step instead
+    #[arg(long, group = "what")]
+    profile: bool,
+    /// Draw the profile into an SVG file
+    #[arg(long, value_name = "FILE.svg", requires = "profile")]
+    plot: Option<PathBuf>,
+    /// Throughput over batches 1, 2, 4 … up to --most
+    #[arg(long, group = "what", conflicts_with = "batch")]
+    sweep: bool,
+    /// Largest batch of --sweep
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    most: u32,
+    /// Two settings in turn, each of KEY=VALUE with commas, or `default`; keys: precision, tuning, prefer, without, batch
+    #[arg(long, group = "what", num_args = 2, value_names = ["A", "B"])]
+    compare: Option<Vec<String>>,
+    /// Go on for at most this many seconds
+    #[arg(long, value_name = "SECONDS")]
+    budget: Option<f64>,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -79,7 +101,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let load_ms = lap.ms();
     let backend = backend::open(&arguments.device)?;
     let device_ms = lap.ms();
-    let mut classifier = prepare(&backend, &model, arguments)?;
+    if let Some(done) = instead(arguments, &backend, &model) {
+        return done.map(|()| Status::Good);
+    }
+    let mut classifier = backend.classifier(&model, &arguments.device, session_options(&model, arguments))?;
     let prepare_ms = lap.ms();
     let input = values(arguments.batch, classifier.size())?;
     lap.ms();
@@ -100,7 +125,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         batch: arguments.batch,
         first_ms,
         first: First { load_ms, device_ms, prepare_ms, run_ms },
-        runs: arguments.runs,
+        runs: times.len() as u32,
         min_ms: at(0.0)?,
         median_ms,
         p95_ms: at(0.95)?,
@@ -109,6 +134,26 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     show(&report, arguments.json)?;
     Ok(Status::Good)
+}
+
+/// Another measurement, if one was asked for.
+fn instead(arguments: &Arguments, backend: &Backend, model: &Model) -> Option<Outcome<()>> {
+    let budget = arguments.budget.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+    let options = RunOptions { warm_up: arguments.warmup, runs: arguments.runs, budget };
+    let base = session_options(model, arguments);
+    let (device, json) = (&arguments.device, arguments.json);
+    if let Some([a, b]) = arguments.compare.as_deref() {
+        return Some(bench::compare::run(backend, model, device, &base, [a, b], &options, json));
+    }
+    if arguments.sweep {
+        return Some(bench::sweep::run(backend, model, device, &base, arguments.most, &options, json));
+    }
+    arguments.profile.then(|| {
+        let mut session = backend.session(model, device, base)?;
+        let input = session.plan().input;
+        let input = values(session.max_batch(), [input.height, input.width])?;
+        bench::profile::run(&mut session, &input, &options, json, arguments.plot.as_deref())
+    })
 }
 
 struct Lap(Instant);
@@ -121,19 +166,10 @@ impl Lap {
     }
 }
 
-fn prepare(backend: &Backend, model: &Model, arguments: &Arguments) -> Outcome<Classifier> {
+fn session_options(model: &Model, arguments: &Arguments) -> SessionOptions {
     let is_classifier = model.recognition().classes.is_some();
     let outputs = vec![if is_classifier { "logits" } else { "embedding" }.to_string()];
-    let options = SessionOptions { batch: arguments.batch, outputs, ..SessionOptions::default() };
-    backend.classifier(model, &arguments.device, options)
-}
-
-/// Values in -1..1 by a rule: no kernel's time depends on them, as long as they are not all the same.
-fn values(batch: u32, [height, width]: [u32; 2]) -> Outcome<Tensor> {
-    let shape = Shape::new(height, width, 3);
-    let count = u64::from(batch) * shape.elements();
-    let value = |i: u64| ((i.wrapping_mul(2_654_435_761) >> 7) % 2048) as f32 / 1024.0 - 1.0;
-    Ok(Tensor::from_nhwc(batch, shape, (0..count).map(value).collect())?)
+    SessionOptions { batch: arguments.batch, outputs, ..SessionOptions::default() }
 }
 
 /// Milliseconds of each run.
@@ -141,8 +177,11 @@ fn measure(classifier: &mut Classifier, input: &Tensor, arguments: &Arguments) -
     for _ in 0..arguments.warmup {
         classifier.run(input)?;
     }
-    let mut times = Vec::new();
-    for _ in 0..arguments.runs {
+    let (mut times, begin) = (Vec::new(), Instant::now());
+    for i in 0..arguments.runs {
+        if i >= 3 && arguments.budget.is_some_and(|seconds| begin.elapsed().as_secs_f64() >= seconds) {
+            break;
+        }
         let start = Instant::now();
         classifier.run(input)?;
         times.push(start.elapsed().as_secs_f64() * 1e3);

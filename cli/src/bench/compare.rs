@@ -1,0 +1,82 @@
+//! `bench --compare A B`: two settings, run in turn.
+
+use super::values;
+use crate::backend::Backend;
+use crate::failure::{Failure, Outcome};
+use crate::options::{DeviceOptions, PrecisionName};
+use crate::output::Output;
+use clap::ValueEnum;
+use mobilenet_wgpu::Model;
+use mobilenet_wgpu::engine::{Input, Session, SessionOptions};
+use mobilenet_wgpu::kernel::OpKind;
+use mobilenet_wgpu::measure::{self, RunOptions};
+use mobilenet_wgpu::plan::Preference;
+use serde_json::json;
+
+/// Measures both, writes times, ratio and whether it is more than noise.
+pub fn run(
+    backend: &Backend,
+    model: &Model,
+    device: &DeviceOptions,
+    base: &SessionOptions,
+    settings: [&str; 2],
+    options: &RunOptions,
+    json: bool,
+) -> Outcome<()> {
+    let mut sessions = Vec::new();
+    for setting in settings {
+        let (device, session) = apply(setting, device, base)?;
+        sessions.push(backend.session(model, &device, session)?);
+    }
+    let size = |session: &Session| [session.plan().input.height, session.plan().input.width];
+    let inputs = sessions.iter().map(|s| values(s.max_batch(), size(s))).collect::<Outcome<Vec<_>>>()?;
+    let [a, b] = sessions.as_mut_slice() else { return Err(Failure::new("--compare: expected two settings")) };
+    let found = measure::compare((a, Input::Tensor(&inputs[0])), (b, Input::Tensor(&inputs[1])), options)?;
+    // Settings of two batches are compared by the picture.
+    let pictures = f64::from(inputs[0].batch) / f64::from(inputs[1].batch);
+    let (ratio, low, high) = (found.ratio * pictures, found.low * pictures, found.high * pictures);
+    let mut out = Output::new();
+    if json {
+        out.json_pretty(&json!({
+            "a": {"settings": settings[0], "times": found.a},
+            "b": {"settings": settings[1], "times": found.b},
+            "ratio": ratio, "low": low, "high": high, "differs": low > 1.0 || high < 1.0,
+        }))?;
+        return out.flush();
+    }
+    for (setting, l) in settings.iter().zip([&found.a, &found.b]) {
+        let ms = |ns: f64| ns / 1e6;
+        out.line(format!("{setting:<40} median {:9.3} ms   min {:9.3}   batch {}, {} runs", ms(l.median), ms(l.min), l.batch, l.runs))?;
+    }
+    let verdict = match () {
+        () if low > 1.0 => format!("the second takes {ratio:.3} times as long"),
+        () if high < 1.0 => format!("the second is {:.3} times as fast", 1.0 / ratio),
+        () => "no difference beyond noise".to_string(),
+    };
+    out.line(format!("ratio {ratio:.3} (95 %: {low:.3} to {high:.3}): {verdict}"))?;
+    out.flush()
+}
+
+const KEYS: &str = "precision=TYPE, tuning=FILE|shipped|none, prefer=OP/VARIANT, without=PASS, batch=N";
+
+/// `key=value` pairs with commas, over the options that both have.
+fn apply(setting: &str, device: &DeviceOptions, base: &SessionOptions) -> Outcome<(DeviceOptions, SessionOptions)> {
+    let (mut device, mut session) = (device.clone(), base.clone());
+    for pair in setting.split(',').filter(|p| !p.trim().is_empty() && *p != "default") {
+        let bad = |why: &str| Failure::new(format!("--compare: `{pair}`: {why}; settings are {KEYS}, with commas, or `default`"));
+        let (key, value) = pair.trim().split_once('=').ok_or_else(|| bad("expected KEY=VALUE"))?;
+        match key {
+            "precision" => device.precision = PrecisionName::from_str(value, true).map_err(|e| bad(&e))?,
+            "tuning" => device.tuning = Some(value.to_string()),
+            "without" => session.without_passes.push(value.to_string()),
+            "batch" => session.batch = value.parse().map_err(|_| bad("expected a number"))?,
+            "prefer" => {
+                let (op, variant) = value.split_once('/').ok_or_else(|| bad("expected OP/VARIANT"))?;
+                let op = OpKind::ALL.into_iter().find(|o| o.name() == op).ok_or_else(|| bad("there is no such op"))?;
+                session.prefer.push(Preference { op, variant: variant.to_string() });
+            }
+            _ => return Err(bad("there is no such setting")),
+        }
+    }
+    Ok((device, session))
+}
