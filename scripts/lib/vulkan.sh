@@ -7,6 +7,9 @@
 #
 # MOBILENET_NO_INSTALL=1 forbids installing anything. Works with bash 3.2 (macOS).
 
+# Mesa's device-select layer asks Wayland which GPU shows the desktop, and complains where there is none.
+if [ -z "${DISPLAY:-}${WAYLAND_DISPLAY:-}" ]; then export NODEVICE_SELECT="${NODEVICE_SELECT:-1}"; fi
+
 say() { printf '%s\n' "$*" >&2; }
 
 # Whether the dynamic linker finds the library $1 (a path or a file name).
