@@ -7,8 +7,9 @@
 use crate::pictures::Place;
 use mobilenet_wgpu::Picture;
 use mobilenet_wgpu::picture::DecodeLimits;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// Most bytes of pixels that wait to be taken.
 const LARGEST_BACKLOG: u64 = 256 << 20;
@@ -18,9 +19,21 @@ pub type Decoded = (Place, Result<Picture, String>);
 
 type Job = (usize, Place, SyncSender<Decoded>);
 
+/// What there is of the next picture.
+pub enum Next {
+    /// It is decoded, or cannot be.
+    Decoded(Box<Decoded>),
+    /// It is being decoded.
+    NotYet,
+    /// There is none.
+    End,
+}
+
 /// The pictures of a list, in its order. Dropping it ends the threads after the pictures at hand.
 pub struct Decoder {
     ordered: Receiver<Receiver<Decoded>>,
+    /// Where the next picture will come from.
+    next: Option<Receiver<Decoded>>,
     backlog: Arc<Backlog>,
 }
 
@@ -68,19 +81,47 @@ impl Decoder {
             std::thread::spawn(move || work(&jobs, &backlog, limits));
         }
         std::thread::spawn(move || feed(places, &to_reader, &to_threads));
-        Self { ordered, backlog }
+        Self { ordered, next: None, backlog }
+    }
+
+    /// The next picture, if it is there within `patience` (`None`: as long as it takes).
+    pub fn next_within(&mut self, patience: Option<Duration>) -> Next {
+        let next = match self.next.take() {
+            Some(next) => next,
+            // Places come far quicker than pictures.
+            None => match self.ordered.recv() {
+                Ok(next) => next,
+                Err(_) => return Next::End,
+            },
+        };
+        let decoded = match patience {
+            Some(patience) => next.recv_timeout(patience),
+            None => next.recv().map_err(RecvTimeoutError::from),
+        };
+        match decoded {
+            Ok(decoded) => {
+                self.backlog.change(|waiting| {
+                    waiting.next += 1;
+                    waiting.bytes = waiting.bytes.saturating_sub(size(&decoded.1));
+                });
+                Next::Decoded(Box::new(decoded))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.next = Some(next);
+                Next::NotYet
+            }
+            Err(RecvTimeoutError::Disconnected) => Next::End,
+        }
     }
 }
 
 impl Iterator for Decoder {
     type Item = Decoded;
     fn next(&mut self) -> Option<Decoded> {
-        let decoded = self.ordered.recv().ok()?.recv().ok()?;
-        self.backlog.change(|waiting| {
-            waiting.next += 1;
-            waiting.bytes = waiting.bytes.saturating_sub(size(&decoded.1));
-        });
-        Some(decoded)
+        match self.next_within(None) {
+            Next::Decoded(decoded) => Some(*decoded),
+            Next::NotYet | Next::End => None,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What must hold: results come in the order of the list; a picture that fails costs its own result and no other's.
 
-use crate::decoder::{Decoded, Decoder};
+use crate::decoder::{Decoded, Decoder, Next};
 use crate::failure::Outcome;
 use crate::pictures::Place;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -12,10 +12,13 @@ use mobilenet_wgpu::picture::DecodeLimits;
 use mobilenet_wgpu::{Classifier, Error, Picture};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Batches under way at one time.
 pub const IN_FLIGHT: usize = 2;
+
+/// How long a picture is waited for before the device is looked after.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// As few pictures are done before a bar would be read.
 const SMALLEST_BAR: usize = 16;
@@ -32,6 +35,9 @@ pub struct Answer<'a> {
     pub ms: f64,
 }
 
+/// What is told of each picture, in order: its answer, or why there is none.
+pub type Each<'a> = dyn FnMut(&Place, Result<Answer<'_>, &str>) -> Outcome<()> + 'a;
+
 /// Runs `places` through the classifier. `each` is told the answer, or why there is none, for each in order.
 pub fn run(
     places: Vec<Place>,
@@ -40,27 +46,65 @@ pub fn run(
     mut each: impl FnMut(&Place, Result<Answer<'_>, &str>) -> Outcome<()>,
 ) -> Outcome<()> {
     let bar = progress(places.len());
-    let most = classifier.max_batch();
-    let mut decoder = Decoder::new(places, most * IN_FLIGHT, limits);
-    let mut under_way: VecDeque<Batch> = VecDeque::new();
-    let mut last_end = Instant::now();
-    loop {
-        let decoded: Vec<Decoded> = decoder.by_ref().take(most).collect();
-        let more = !decoded.is_empty();
-        if more {
-            under_way.push_back(Batch::submit(decoded, classifier)?);
+    let decoder = Decoder::new(places, classifier.max_batch() * IN_FLIGHT, limits);
+    let mut pipeline = Pipeline { classifier, bar, under_way: VecDeque::new(), last_end: Instant::now(), each: &mut each };
+    pipeline.run(decoder)
+}
+
+struct Pipeline<'a> {
+    classifier: &'a mut Classifier,
+    bar: ProgressBar,
+    /// Batches on the device, the oldest first.
+    under_way: VecDeque<Batch>,
+    /// When the last batch was done.
+    last_end: Instant,
+    each: &'a mut Each<'a>,
+}
+
+impl Pipeline<'_> {
+    fn run(&mut self, mut decoder: Decoder) -> Outcome<()> {
+        loop {
+            let decoded = self.gather(&mut decoder)?;
+            let more = !decoded.is_empty();
+            if more {
+                self.under_way.push_back(Batch::submit(decoded, self.classifier)?);
+            }
+            // One batch is left to the device while the next one is gathered.
+            while self.under_way.len() >= if more { IN_FLIGHT } else { 1 } {
+                self.finish_oldest()?;
+            }
+            if !more {
+                self.bar.finish_and_clear();
+                return Ok(());
+            }
         }
-        // One batch is left to the device while the next one is gathered.
-        while under_way.len() >= if more { IN_FLIGHT } else { 1 } {
-            let Some(batch) = under_way.pop_front() else { break };
-            let count = batch.members.len() as u64;
-            bar.suspend(|| batch.finish(classifier, &mut last_end, &mut each))?;
-            bar.inc(count);
+    }
+
+    /// A batch of pictures; what the device finishes meanwhile is told.
+    fn gather(&mut self, decoder: &mut Decoder) -> Outcome<Vec<Decoded>> {
+        let mut decoded = Vec::new();
+        while decoded.len() < self.classifier.max_batch() {
+            let patience = (!self.under_way.is_empty()).then_some(PATIENCE);
+            match decoder.next_within(patience) {
+                Next::Decoded(picture) => decoded.push(*picture),
+                Next::End => break,
+                Next::NotYet => {
+                    if self.under_way.front_mut().map_or(Ok(false), Batch::is_done)? {
+                        self.finish_oldest()?;
+                    }
+                }
+            }
         }
-        if !more {
-            bar.finish_and_clear();
-            return Ok(());
-        }
+        Ok(decoded)
+    }
+
+    fn finish_oldest(&mut self) -> Outcome<()> {
+        let Some(batch) = self.under_way.pop_front() else { return Ok(()) };
+        let count = batch.members.len() as u64;
+        let Self { classifier, bar, last_end, each, .. } = self;
+        bar.suspend(|| batch.finish(classifier, last_end, *each))?;
+        bar.inc(count);
+        Ok(())
     }
 }
 
@@ -80,6 +124,8 @@ struct Batch {
     pictures: Vec<Picture>,
     running: Option<Running>,
     started: Instant,
+    /// The outputs, and when they came.
+    done: Option<(Outputs, Instant)>,
 }
 
 impl Batch {
@@ -102,21 +148,26 @@ impl Batch {
                 Err(error) => return Err(error.into()),
             }
         }
-        Ok(Self { members, pictures, running, started })
+        Ok(Self { members, pictures, running, started, done: None })
     }
 
-    fn finish(
-        self,
-        classifier: &mut Classifier,
-        last_end: &mut Instant,
-        each: &mut impl FnMut(&Place, Result<Answer<'_>, &str>) -> Outcome<()>,
-    ) -> Outcome<()> {
-        let Some(running) = self.running else { return self.one_by_one(classifier, each) };
-        let outputs = running.wait()?;
+    /// Whether its outputs are there; never waits.
+    fn is_done(&mut self) -> Outcome<bool> {
+        if let (None, Some(running)) = (&self.done, &mut self.running) {
+            self.done = running.try_take()?.map(|outputs| (outputs, Instant::now()));
+        }
+        Ok(self.done.is_some())
+    }
+
+    fn finish(mut self, classifier: &mut Classifier, last_end: &mut Instant, each: &mut Each<'_>) -> Outcome<()> {
+        let (outputs, end) = match (self.done.take(), self.running.take()) {
+            (Some(done), _) => done,
+            (None, Some(running)) => (running.wait()?, Instant::now()),
+            (None, None) => return self.one_by_one(classifier, each),
+        };
         // While the batch before this one was on the device, this one waited: that time is not its own.
-        let now = Instant::now();
-        let time = now - self.started.max(*last_end).min(now);
-        *last_end = now;
+        let time = end - self.started.max(*last_end).min(end);
+        *last_end = end;
         let batch = self.pictures.len();
         let ms = time.as_secs_f64() * 1e3 / batch as f64;
         for (place, member) in &self.members {
@@ -129,11 +180,7 @@ impl Batch {
     }
 
     /// Some picture of the batch could not be taken: each alone, to find which.
-    fn one_by_one(
-        self,
-        classifier: &mut Classifier,
-        each: &mut impl FnMut(&Place, Result<Answer<'_>, &str>) -> Outcome<()>,
-    ) -> Outcome<()> {
+    fn one_by_one(self, classifier: &mut Classifier, each: &mut Each<'_>) -> Outcome<()> {
         for (place, member) in &self.members {
             let picture = member.as_ref().map(|index| self.pictures.get(*index..*index + 1).unwrap_or_default());
             let started = Instant::now();
