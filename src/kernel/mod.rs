@@ -14,11 +14,13 @@ mod pointwise;
 mod pool;
 mod shader;
 mod softmax;
+mod workgroups;
 
 pub use case::Case;
 pub use layer::Layer;
 pub use packing::{Packing, WeightShape, pack};
 pub use shader::{Precision, specialise};
+pub use workgroups::{NAMES, Workgroups};
 
 use crate::gpu::DeviceProfile;
 use serde::{Deserialize, Serialize};
@@ -175,11 +177,18 @@ pub struct Variant {
     pub applies: Applies,
     /// How it is dispatched.
     pub geometry: fn(&Case, &DeviceProfile) -> Geometry,
+    /// How it is dispatched instead, for a kernel that is not of our table.
+    pub workgroups: Option<Workgroups>,
     /// What the cost model expects it to take, in nanoseconds; compared between variants of one case, not promised.
     pub cost: fn(&Case, &DeviceProfile) -> f64,
 }
 
 impl Variant {
+    /// How it is dispatched for a case.
+    pub fn dispatch(&self, case: &Case, profile: &DeviceProfile) -> Geometry {
+        self.workgroups.as_ref().map_or_else(|| (self.geometry)(case, profile), |workgroups| workgroups.geometry(case))
+    }
+
     /// Whether the variant applies to a case on a device; the error says why not.
     pub fn check(&self, case: &Case, profile: &DeviceProfile) -> Result<(), &'static str> {
         if self.op != case.op {
@@ -195,7 +204,7 @@ impl Variant {
             return Err("it binds more storage buffers than the device allows");
         }
         (self.applies)(case, profile)?;
-        if (self.geometry)(case, profile).workgroups.iter().any(|n| *n > profile.max_workgroups || *n == 0) {
+        if self.dispatch(case, profile).workgroups.iter().any(|n| *n > profile.max_workgroups || *n == 0) {
             return Err("it would need more workgroups than the device allows in one dimension");
         }
         Ok(())
@@ -230,6 +239,7 @@ fn row(op: OpKind, name: &'static str, file: &'static str, source: &'static str,
         workgroup_memory: 0,
         applies: |_, _| Ok(()),
         geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 1),
+        workgroups: None,
         cost: |_, _| 0.0,
     }
 }

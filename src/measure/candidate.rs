@@ -87,7 +87,7 @@ impl<'a> Bench<'a> {
     /// # Errors
     /// [`Error::DeviceLost`]: what a candidate does wrong otherwise is its verdict.
     pub fn admit(&mut self, variant: &Variant, runs: u32, tolerance: f64) -> Result<(CandidateResult, Option<Candidate>)> {
-        let workgroups = (variant.geometry)(&self.problem.case, self.engine.profile()).workgroups;
+        let workgroups = variant.dispatch(&self.problem.case, self.engine.profile()).workgroups;
         let mut result = CandidateResult::new(variant, workgroups, Verdict::Right);
         let candidate = self.compile(variant).and_then(|(candidate, ns)| {
             result.compile = Some(ns);
@@ -109,7 +109,7 @@ impl<'a> Bench<'a> {
     fn compile(&mut self, variant: &Variant) -> Result<(Candidate, f64)> {
         let (case, profile) = (&self.problem.case, self.engine.profile());
         variant.check(case, profile).map_err(|why| Error::Kernel { name: variant.name.to_string(), message: why.to_string() })?;
-        let geometry = (variant.geometry)(case, profile);
+        let geometry = variant.dispatch(case, profile);
         let device = self.engine.device();
         let (weights, biases) = self.problem.weights(variant.packing);
         for weight in weights.iter().chain(&biases) {

@@ -83,7 +83,7 @@ pub fn kernels(
     let mut timed = Vec::new();
     for variant in apply {
         if !in_time() {
-            let workgroups = (variant.geometry)(case, profile).workgroups;
+            let workgroups = variant.dispatch(case, profile).workgroups;
             results.push(CandidateResult::new(variant, workgroups, Verdict::Skipped("no time was left".into())));
             continue;
         }

@@ -50,6 +50,15 @@ impl Times {
     }
 }
 
+impl Times {
+    /// The median where the samples agree, else the smallest: where they are far apart the machine did other work, and
+    /// the median tells of that.
+    pub fn typical(&self) -> f64 {
+        let agree = self.samples >= 3 && self.p90 - self.p10 <= 0.3 * self.median;
+        if agree { self.median } else { self.min }
+    }
+}
+
 /// The `q`-quantile of sorted values, between neighbours in proportion.
 pub fn quantile(sorted: &[f64], q: f64) -> Option<f64> {
     let place = q.clamp(0.0, 1.0) * sorted.len().checked_sub(1)? as f64;
@@ -126,9 +135,9 @@ impl CandidateResult {
             cold: None,
         }
     }
-    /// The median with warm caches, if it is right and was timed.
+    /// Its time with warm caches, if it is right and was timed: what it is chosen by (see [`Times::typical`]).
     pub fn ns(&self) -> Option<f64> {
-        self.warm.filter(|t| self.verdict.is_right() && t.median.is_finite() && t.median > 0.0).map(|t| t.median)
+        self.warm.filter(|_| self.verdict.is_right()).map(|t| t.typical()).filter(|ns| ns.is_finite() && *ns > 0.0)
     }
 }
 

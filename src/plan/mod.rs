@@ -85,7 +85,7 @@ impl Step {
     /// Workgroups and uniform for `batch` pictures.
     pub fn at(&self, batch: u32, variant: &Variant, profile: &DeviceProfile) -> ([u32; 3], Layer) {
         let case = self.case.with_batch(batch);
-        let geometry = (variant.geometry)(&case, profile);
+        let geometry = variant.dispatch(&case, profile);
         (geometry.workgroups, Layer::new(&case, &geometry))
     }
     /// The parameter or place behind a binding.
@@ -187,7 +187,7 @@ impl Plan {
                 variant: variant.name.to_string(),
                 row,
                 why,
-                workgroups: (variant.geometry)(&case, profile).workgroups,
+                workgroups: variant.dispatch(&case, profile).workgroups,
                 input: source(node.inputs[0]),
                 residual: node.inputs.get(1).map(|id| source(*id)),
                 output: memory.slot[i],

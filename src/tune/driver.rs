@@ -8,14 +8,14 @@ use crate::gpu::DeviceProfile;
 use crate::graph::Graph;
 use crate::graph::passes::fuse_blocks;
 use crate::kernel::{Case, Precision, Variant};
-use crate::measure::{self, CaseResult, KernelOptions, Stopwatch, fingerprint};
+use crate::measure::{self, CandidateResult, CaseResult, KernelOptions, Stopwatch, Verdict, fingerprint};
 use crate::plan::{Plan, PlanOptions};
 use crate::{Error, Result};
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How to tune.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TuneOptions {
     /// How to measure a case.
     pub kernels: KernelOptions,
@@ -23,6 +23,14 @@ pub struct TuneOptions {
     pub budget: Option<Duration>,
     /// Measures what the record has already, too.
     pub again: bool,
+}
+
+impl Default for TuneOptions {
+    /// At most ten seconds a case: a kernel that takes longer is not the one to be found.
+    fn default() -> Self {
+        let kernels = KernelOptions { budget: Some(Duration::from_secs(10)), ..KernelOptions::default() };
+        Self { kernels, budget: None, again: false }
+    }
 }
 
 /// What is told after each case.
@@ -97,7 +105,8 @@ fn known(record: &TuningRecord, case: &Case, precision: Precision, profile: &Dev
     let Some(kept) = record.get(case, precision) else { return false };
     variants.iter().filter(|v| v.check(case, profile).is_ok()).all(|variant| {
         let print = fingerprint(variant);
-        kept.candidates.iter().any(|c| c.variant == variant.name && c.fingerprint == print && (c.warm.is_some() || !c.verdict.is_right()))
+        let measured = |c: &CandidateResult| c.warm.is_some() || !matches!(c.verdict, Verdict::Right | Verdict::Skipped(_));
+        kept.candidates.iter().any(|c| c.variant == variant.name && c.fingerprint == print && measured(c))
     })
 }
 

@@ -1,0 +1,55 @@
+//! What the host does: passes, planning, recording a run, decoding a picture. Kernels are measured by `mobilenet bench`.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use mobilenet_wgpu::engine::{Engine, Input, SessionOptions};
+use mobilenet_wgpu::gpu::{AdapterOptions, DeviceProfile};
+use mobilenet_wgpu::graph::{Graph, Shape, passes};
+use mobilenet_wgpu::kernel::variants;
+use mobilenet_wgpu::model::MobileNetConfig;
+use mobilenet_wgpu::picture::Picture;
+use mobilenet_wgpu::plan::{Plan, PlanOptions};
+use std::hint::black_box;
+
+#[path = "../tests/common/network.rs"]
+mod network;
+
+const NO_PASSES: &[&str] = &[];
+
+fn networks() -> [(&'static str, Graph); 2] {
+    [("v1", MobileNetConfig::v1(1.0)), ("v2", MobileNetConfig::v2(1.0))].map(|(name, config)| (name, config.graph().unwrap()))
+}
+
+fn graphs(c: &mut Criterion) {
+    for (name, graph) in networks() {
+        c.bench_function(&format!("passes {name}"), |b| b.iter(|| passes::run(black_box(&graph), NO_PASSES)));
+        let passed = passes::run(&graph, NO_PASSES);
+        let (profile, table) = (DeviceProfile::llvmpipe(), variants());
+        let options = PlanOptions::default();
+        c.bench_function(&format!("plan {name}"), |b| b.iter(|| Plan::new(black_box(&passed), &profile, &table, &options).unwrap()));
+    }
+}
+
+/// Recording without submitting: the place in the ring is free again when the encoder is dropped.
+fn encode(c: &mut Criterion) {
+    let Ok(engine) = Engine::open(&AdapterOptions::default()) else { return };
+    let graph = MobileNetConfig { input: [96, 96], ..MobileNetConfig::v2(0.35) }.graph().unwrap();
+    let evaluate = network::evaluate(&graph);
+    let mut session = pollster::block_on(engine.compile_graph(&graph, 0, &evaluate, &SessionOptions::default())).unwrap();
+    let input = network::input(1, Shape::new(96, 96, 3));
+    session.run(Input::Tensor(&input)).unwrap();
+    c.bench_function("encode v2", |b| {
+        b.iter(|| {
+            let mut encoder = engine.device().create_command_encoder(&Default::default());
+            drop(session.encode(&mut encoder, Input::Tensor(&input)).unwrap());
+        });
+    });
+}
+
+fn decode(c: &mut Criterion) {
+    let bytes = std::fs::read("assets/cat.png").unwrap();
+    c.bench_function("decode cat.png", |b| b.iter(|| Picture::decode(black_box(&bytes), &Default::default()).unwrap()));
+}
+
+criterion_group!(benches, graphs, encode, decode);
+criterion_main!(benches);
