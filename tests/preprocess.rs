@@ -3,7 +3,7 @@
 
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::kernel::{Precision, specialise};
-use mobilenet_wgpu::picture::{ChannelOrder, Interpolation, KERNELS, Picture, Preprocessing, Preprocessor, Resize, Target};
+use mobilenet_wgpu::picture::{ChannelOrder, FRAME_KERNELS, Interpolation, KERNELS, Picture, Preprocessing, Preprocessor, Resize, Target};
 use mobilenet_wgpu::wgpu;
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -14,7 +14,7 @@ mod gpu;
 
 #[test]
 fn kernels_translate_for_every_platform() {
-    for (name, source) in KERNELS {
+    for (name, source) in KERNELS.into_iter().chain(FRAME_KERNELS) {
         for precision in Precision::ALL {
             let source = specialise(source, precision);
             let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{name}: {}", e.emit_to_string(&source)));

@@ -2,8 +2,7 @@
 
 use super::Session;
 use crate::kernel::Precision;
-use crate::picture::Target;
-use crate::picture::{Picture, Preprocessing};
+use crate::picture::{Frame, FramePreprocessor, Picture, Preprocessing, Target};
 use crate::{Error, Result, Tensor};
 
 /// What a network is given.
@@ -13,6 +12,8 @@ pub enum Input<'a> {
     Tensor(&'a Tensor),
     /// Pictures, resized, cropped and normalised on the device by a rule (usually the model's own).
     Pictures(&'a [Picture], &'a Preprocessing),
+    /// Frames that are on the device already (textures, a camera's planes, buffers of RGBA8), by the same rule.
+    Frames(&'a [Frame<'a>], &'a Preprocessing),
     /// Normalised values on the device, `[N, H, W, C4, 4]`: the session's storage type, channels padded with zeros to a
     /// multiple of 4. The buffer needs `COPY_SRC` and is copied when the commands run.
     Buffer {
@@ -28,6 +29,7 @@ impl Input<'_> {
         match self {
             Input::Tensor(t) => t.batch as usize,
             Input::Pictures(pictures, _) => pictures.len(),
+            Input::Frames(frames, _) => frames.len(),
             Input::Buffer { batch, .. } => *batch as usize,
         }
     }
@@ -46,7 +48,7 @@ impl Session {
             Input::Tensor(t) if t.data.len() as u64 != u64::from(t.batch) * t.shape.elements() => {
                 Err(Error::Input(format!("{} values for {}x{}", t.data.len(), t.batch, t.shape)))
             }
-            Input::Pictures(..) if plan.input.channels != 3 => {
+            Input::Pictures(..) | Input::Frames(..) if plan.input.channels != 3 => {
                 Err(Error::Input(format!("a picture has 3 channels, and the network takes {}", plan.input)))
             }
             Input::Buffer { buffer, .. } if buffer.size() < self.input_bytes(batch as u32) => {
@@ -65,7 +67,9 @@ impl Session {
         match input {
             Input::Tensor(tensor) => {
                 pad(tensor, self.program.plan.precision, &mut self.packed);
-                self.engine.queue().write_buffer(&self.places[index].input, 0, &self.packed);
+                let (packed, input) = (&self.packed, &self.places[index].input);
+                let device = self.engine.device();
+                self.staging.upload(device, encoder, input, packed.len() as u64, |view| view.copy_from_slice(packed))?;
             }
             Input::Pictures(pictures, rule) => {
                 let plan = &self.program.plan;
@@ -75,11 +79,43 @@ impl Session {
                     self.preprocessor.encode(encoder, picture, rule, &Target { buffer, size, place })?;
                 }
             }
+            Input::Frames(frames, rule) => {
+                self.prepare_frames()?;
+                let size = [self.program.plan.input.height, self.program.plan.input.width];
+                if let Some(preprocessor) = &mut self.frames {
+                    preprocessor.encode(encoder, frames, rule, &self.places[index].input, size)?;
+                }
+            }
             Input::Buffer { buffer, batch } => {
                 encoder.copy_buffer_to_buffer(buffer, 0, &self.places[index].input, 0, self.input_bytes(batch));
             }
         }
         Ok(())
+    }
+
+    /// Compiles the kernels for [`Input::Frames`] now, not at the first frame.
+    ///
+    /// # Errors
+    /// [`Error::Device`] or [`Error::OutOfMemory`] as the device reports them.
+    pub fn prepare_frames(&mut self) -> Result<()> {
+        if self.frames.is_none() {
+            let made = FramePreprocessor::new(self.engine.device(), self.program.plan.precision, self.max_batch());
+            self.frames = Some(made.map_err(|e| self.engine.failure(e))?);
+        }
+        Ok(())
+    }
+
+    /// Lets go of the textures of earlier frames: a session keeps the latest, so as not to bind them anew.
+    pub fn forget_frames(&mut self) {
+        if let Some(frames) = &mut self.frames {
+            frames.forget();
+        }
+    }
+
+    /// Buffers that recording has made since the beginning, to grow to its largest input and most submissions in flight;
+    /// the number then stands still.
+    pub fn buffers_made(&self) -> u64 {
+        self.staging.made + self.preprocessor.buffers_made() + self.frames.as_ref().map_or(0, FramePreprocessor::buffers_made)
     }
 
     fn input_bytes(&self, batch: u32) -> u64 {

@@ -7,7 +7,7 @@ use crate::gpu::Scope;
 use crate::graph::{Graph, Param, passes};
 use crate::kernel::Precision;
 use crate::model::Model;
-use crate::picture::Preprocessor;
+use crate::picture::{FramePreprocessor, Preprocessor, Staging};
 use crate::plan::{Plan, PlanOptions, Preference};
 use crate::tune::Tuning;
 use crate::weights::Weights;
@@ -60,6 +60,9 @@ pub struct Session {
     /// Batch that each place's uniforms are written for, and the workgroups of its steps.
     pub(super) geometry: Vec<(u32, Vec<[u32; 3]>)>,
     pub(super) preprocessor: Preprocessor,
+    /// Made when the first frame comes.
+    pub(super) frames: Option<FramePreprocessor>,
+    pub(super) staging: Staging,
     /// Room for an input's values on their way to the device.
     pub(super) packed: Vec<u8>,
     /// Alive while a sliced inference holds the activations.
@@ -146,6 +149,8 @@ impl Session {
             places,
             geometry,
             preprocessor,
+            frames: None,
+            staging: Staging::default(),
             packed: Vec::new(),
             lease: Weak::new(),
             weights: None,
@@ -233,6 +238,7 @@ impl Part {
         match (whole, &self.tensor) {
             (_, Some(tensor)) => Input::Tensor(tensor),
             (Input::Pictures(pictures, rule), _) => Input::Pictures(&pictures[self.range.clone()], rule),
+            (Input::Frames(frames, rule), _) => Input::Frames(&frames[self.range.clone()], rule),
             (whole, _) => *whole,
         }
     }

@@ -1,4 +1,4 @@
-//! Buffers of the preprocessing, kept from call to call: after warm-up nothing is allocated, and nothing ever waits.
+//! Buffers of uploads and of the preprocessing, kept from call to call: after warm-up nothing is allocated, and nothing ever waits.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,7 +10,7 @@ use crate::{Error, Result};
 /// submission is done. These are the free ones. A buffer in flight is owned by its encoder's callback: when the encoder is thrown
 /// away unsubmitted, the buffer goes with it.
 #[derive(Debug, Default)]
-pub(super) struct Staging {
+pub(crate) struct Staging {
     free: Arc<Mutex<Vec<wgpu::Buffer>>>,
     /// Buffers made so far.
     pub made: u64,
@@ -33,7 +33,7 @@ impl Staging {
         }
         self.made += 1;
         let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
-        create(device, "preprocess staging", bytes.max(Self::LEAST), usage)
+        create(device, "staging", bytes.max(Self::LEAST), usage)
     }
 
     /// Records the copy of `bytes` bytes, which `fill` writes, to the start of `target`.
@@ -48,7 +48,7 @@ impl Staging {
         let buffer = self.take(device, bytes)?;
         let mut view = buffer
             .get_mapped_range_mut(..bytes)
-            .map_err(|error| Error::OutOfMemory(format!("{bytes} bytes of staging memory for a picture: {error}")))?;
+            .map_err(|error| Error::OutOfMemory(format!("{bytes} bytes of staging memory: {error}")))?;
         fill(&mut view);
         drop(view);
         buffer.unmap();
@@ -123,7 +123,7 @@ impl Kept {
 
 /// What a future gives at once, as error scopes do outside a browser. A browser's verdict comes too late for this
 /// call; there the submission fails.
-fn now(future: impl Future<Output = Result<()>>) -> Result<()> {
+pub(super) fn now(future: impl Future<Output = Result<()>>) -> Result<()> {
     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
     match std::pin::pin!(future).poll(&mut context) {
         std::task::Poll::Ready(result) => result,

@@ -8,18 +8,26 @@ mod bands;
 mod buffers;
 #[cfg(feature = "decode")]
 mod decode;
+mod frame;
 mod geometry;
 mod gpu;
 mod preprocess;
 pub mod resample;
 mod rule;
 mod sections;
+mod texture;
+mod yuv;
 
 #[cfg(feature = "decode")]
 pub use decode::DecodeLimits;
+pub use frame::{Crop, Frame, FrameSource, Framing, Rotation};
 pub use geometry::Geometry;
 pub use gpu::{KERNELS, Preprocessor, Target};
 pub use rule::{ChannelOrder, Interpolation, Preprocessing, Resize};
+pub use texture::{FRAME_KERNELS, FramePreprocessor};
+pub use yuv::{Yuv, YuvMatrix, YuvRange};
+
+pub(crate) use buffers::Staging;
 
 use crate::{Error, Result};
 
