@@ -28,6 +28,10 @@ enum Command {
     Summary(c::summary::Arguments),
     Adapters(c::adapters::Arguments),
     Bench(c::bench::Arguments),
+    Convert(c::convert::Arguments),
+    Models(c::models::Arguments),
+    #[cfg(feature = "hub")]
+    Pull(c::pull::Arguments),
     Plan(c::plan::Arguments),
     Tune(c::tune::Arguments),
     Completions(c::completions::Arguments),
@@ -45,6 +49,10 @@ impl Cli {
             Command::Bench(arguments) => c::bench::run(&arguments),
             Command::Plan(arguments) => c::plan::run(&arguments),
             Command::Tune(arguments) => c::tune::run(&arguments),
+            #[cfg(feature = "hub")]
+            Command::Pull(arguments) => c::pull::run(&arguments),
+            Command::Models(arguments) => c::models::run(&arguments),
+            Command::Convert(arguments) => c::convert::run(&arguments),
             Command::Completions(arguments) => c::completions::run(&arguments),
         }
     }

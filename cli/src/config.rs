@@ -25,6 +25,17 @@ pub fn folder() -> Option<PathBuf> {
     set("MOBILENET_CONFIG_DIR").or_else(user)
 }
 
+/// The folder of what can be made again: `MOBILENET_CACHE_DIR`, else `mobilenet` in the user's cache folder.
+pub fn cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let user = || {
+        let xdg = set("XDG_CACHE_HOME").filter(|p| p.is_absolute());
+        let windows = || set("LOCALAPPDATA").filter(|_| cfg!(windows));
+        xdg.or_else(windows).or_else(|| set("HOME").map(|home| home.join(".cache"))).map(|p| p.join("mobilenet"))
+    };
+    set("MOBILENET_CACHE_DIR").or_else(user)
+}
+
 impl Config {
     /// As it stands on disk; empty if there is none.
     pub fn load() -> Outcome<Self> {
@@ -35,5 +46,17 @@ impl Config {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(e) => Err(Failure::new(format!("{}: cannot be read: {e}", path.display()))),
         }
+    }
+
+    /// Writes it, whole or not at all; its place.
+    pub fn save(&self) -> Outcome<PathBuf> {
+        let folder = folder().ok_or_else(|| Failure::new("no place for settings: set MOBILENET_CONFIG_DIR to a folder"))?;
+        let (path, part) = (folder.join("config.json"), folder.join(format!("config.json.{}.part", std::process::id())));
+        let text = serde_json::to_string_pretty(self).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
+        std::fs::create_dir_all(&folder)
+            .and_then(|()| std::fs::write(&part, text + "\n"))
+            .and_then(|()| std::fs::rename(&part, &path))
+            .map_err(|e| Failure::new(format!("{}: cannot be written: {e}", path.display())))?;
+        Ok(path)
     }
 }

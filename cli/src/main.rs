@@ -10,12 +10,15 @@ mod commands;
 mod config;
 mod decoder;
 mod failure;
+#[cfg(feature = "hub")]
+mod hub;
 mod model;
 mod npy;
 mod options;
 mod output;
 mod pictures;
 mod pipeline;
+mod pytorch;
 mod tensors;
 mod tuning;
 

@@ -4,8 +4,12 @@ pub mod adapters;
 pub mod bench;
 pub mod classify;
 pub mod completions;
+pub mod convert;
 pub mod inspect;
+pub mod models;
 pub mod plan;
+#[cfg(feature = "hub")]
+pub mod pull;
 pub mod run;
 pub mod summary;
 pub mod tune;
