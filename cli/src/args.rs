@@ -28,6 +28,9 @@ enum Command {
     Summary(c::summary::Arguments),
     Adapters(c::adapters::Arguments),
     Bench(c::bench::Arguments),
+    Eval(c::eval::Arguments),
+    Embed(c::embed::Arguments),
+    Similar(c::similar::Arguments),
     Convert(c::convert::Arguments),
     Models(c::models::Arguments),
     #[cfg(feature = "hub")]
@@ -52,6 +55,9 @@ impl Cli {
             #[cfg(feature = "hub")]
             Command::Pull(arguments) => c::pull::run(&arguments),
             Command::Models(arguments) => c::models::run(&arguments),
+            Command::Eval(arguments) => c::eval::run(&arguments),
+            Command::Embed(arguments) => c::embed::run(&arguments),
+            Command::Similar(arguments) => c::similar::run(&arguments),
             Command::Convert(arguments) => c::convert::run(&arguments),
             Command::Completions(arguments) => c::completions::run(&arguments),
         }

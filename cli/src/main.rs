@@ -10,8 +10,10 @@ mod commands;
 mod config;
 mod decoder;
 mod failure;
+mod folders;
 #[cfg(feature = "hub")]
 mod hub;
+mod interrupt;
 mod model;
 mod npy;
 mod options;

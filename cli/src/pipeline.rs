@@ -4,6 +4,7 @@
 
 use crate::decoder::{Decoded, Decoder, Next};
 use crate::failure::Outcome;
+use crate::interrupt;
 use crate::pictures::Place;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mobilenet_wgpu::classifier::Running;
@@ -83,7 +84,8 @@ impl Pipeline<'_> {
     /// A batch of pictures; what the device finishes meanwhile is told.
     fn gather(&mut self, decoder: &mut Decoder) -> Outcome<Vec<Decoded>> {
         let mut decoded = Vec::new();
-        while decoded.len() < self.classifier.max_batch() {
+        // Whoever is interrupted finishes what is under way.
+        while decoded.len() < self.classifier.max_batch() && !interrupt::asked() {
             let patience = (!self.under_way.is_empty()).then_some(PATIENCE);
             match decoder.next_within(patience) {
                 Next::Decoded(picture) => decoded.push(*picture),

@@ -1,6 +1,7 @@
-//! What `mobilenet bench` can do beside its plain run: time by step, over batches, of two settings, and drawings of it.
+//! What `mobilenet bench` can do beside its plain run: time by step, over batches, of two settings, of a folder, and drawings of it.
 
 pub mod compare;
+pub mod folder;
 pub mod plot;
 pub mod profile;
 pub mod sweep;

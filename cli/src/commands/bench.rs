@@ -21,6 +21,7 @@ Examples:
   mobilenet bench --profile --plot layers.svg       time of each step, and a drawing of it
   mobilenet bench --sweep                           batches 1, 2, 4 … 64
   mobilenet bench --compare default tuning=none     two settings in turn, and whether they differ
+  mobilenet bench --folder photos/                  decoding and inference, each alone and together
 
 first_ms is from nothing (no device, no model) to the first logits in host memory. The other times are of whole runs,
 from values in host memory to logits in host memory, for a batch; images_per_s is of the median. Drivers keep compiled
@@ -56,6 +57,9 @@ pub struct Arguments {
     /// Two settings in turn, each of KEY=VALUE with commas, or `default`; keys: precision, tuning, prefer, without, batch
     #[arg(long, group = "what", num_args = 2, value_names = ["A", "B"])]
     compare: Option<Vec<String>>,
+    /// Pictures a second of a folder: decoding alone, inference alone, and both
+    #[arg(long, value_name = "DIR", group = "what", conflicts_with = "batch")]
+    folder: Option<PathBuf>,
     /// Go on for at most this many seconds
     #[arg(long, value_name = "SECONDS")]
     budget: Option<f64>,
@@ -144,6 +148,9 @@ fn instead(arguments: &Arguments, backend: &Backend, model: &Model) -> Option<Ou
     let (device, json) = (&arguments.device, arguments.json);
     if let Some([a, b]) = arguments.compare.as_deref() {
         return Some(bench::compare::run(backend, model, device, &base, [a, b], &options, json));
+    }
+    if let Some(folder) = &arguments.folder {
+        return Some(bench::folder::run(folder, backend, model, device, base, json));
     }
     if arguments.sweep {
         return Some(bench::sweep::run(backend, model, device, &base, arguments.most, &options, json));

@@ -2,6 +2,7 @@
 
 use crate::backend;
 use crate::failure::{EXIT_CODES, Failure, Outcome, Status, tell};
+use crate::interrupt;
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use crate::output::{Output, bar};
@@ -43,6 +44,9 @@ pub struct Arguments {
     /// Most pixels of a picture; larger ones are an error
     #[arg(long, value_name = "PIXELS", default_value_t = DecodeLimits::default().pixels)]
     max_pixels: u64,
+    /// Leave out the first N pictures, which an interrupted run did
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    skip: usize,
     /// One JSON object for each picture and line
     #[arg(long)]
     json: bool,
@@ -52,7 +56,10 @@ pub struct Arguments {
 
 /// Classifies the pictures.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let places = pictures::list(&arguments.paths)?;
+    interrupt::install();
+    let mut places = pictures::list(&arguments.paths)?;
+    let total = places.len();
+    places.drain(..arguments.skip.min(total));
     let (model, _) = model::load(&arguments.model)?;
     if model.recognition().classes.is_none() {
         return Err(Failure::new(
@@ -67,11 +74,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
         ..SessionOptions::default()
     };
     let mut classifier = backend.classifier(&model, &arguments.device, options)?;
-    let mut report = Report { out: Output::new(), json: arguments.json, top: arguments.top as usize, failed: false };
+    let mut report = Report { out: Output::new(), json: arguments.json, top: arguments.top as usize, done: arguments.skip, failed: false };
     report.begin(&classifier)?;
     let limits = DecodeLimits { pixels: arguments.max_pixels };
     pipeline::run(places, &mut classifier, limits, |place, answer| report.picture(place, answer, model.labels()))?;
     report.out.flush()?;
+    if report.done < total {
+        tell(&format!("interrupted: {} of {total} pictures are done; go on with the same command and --skip {}", report.done, report.done));
+        return Ok(Status::SomeFailed);
+    }
     Ok(if report.failed { Status::SomeFailed } else { Status::Good })
 }
 
@@ -95,6 +106,8 @@ struct Report {
     out: Output,
     json: bool,
     top: usize,
+    /// Pictures that are done, those that were left out counted.
+    done: usize,
     failed: bool,
 }
 
@@ -111,6 +124,7 @@ impl Report {
     }
 
     fn picture(&mut self, place: &Place, answer: Result<Answer<'_>, &str>, labels: &Labels) -> Outcome<()> {
+        self.done += 1;
         let answer = match answer {
             Ok(answer) => answer,
             Err(why) => return self.error(place, why),

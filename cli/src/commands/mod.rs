@@ -5,11 +5,14 @@ pub mod bench;
 pub mod classify;
 pub mod completions;
 pub mod convert;
+pub mod embed;
+pub mod eval;
 pub mod inspect;
 pub mod models;
 pub mod plan;
 #[cfg(feature = "hub")]
 pub mod pull;
 pub mod run;
+pub mod similar;
 pub mod summary;
 pub mod tune;
