@@ -75,6 +75,24 @@ fn async_slices_and_buffers_give_what_run_gives() {
     assert!(slices > 3, "{slices} slices");
     assert_eq!(sliced.finish().unwrap().wait().unwrap(), expected);
 
+    // Left on the device, then copied by hand from where the layout says.
+    let mut encoder = engine.device().create_command_encoder(&Default::default());
+    let mut pending = session.encode_on_device(&mut encoder, Input::Tensor(&tensor)).unwrap();
+    let layout = pending.layout()[0].clone();
+    let size = layout.picture_bytes * 2;
+    let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+    let copy = engine.device().create_buffer(&wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false });
+    encoder.copy_buffer_to_buffer(pending.buffer(), layout.offset, &copy, 0, size);
+    encoder.map_buffer_on_submit(&copy, wgpu::MapMode::Read, .., |r| r.unwrap());
+    engine.queue().submit([encoder.finish()]);
+    engine.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+    while pending.try_take().unwrap().is_none() {}
+    let (channels, padded) = (layout.shape.channels as usize, layout.shape.c4() as usize * 4);
+    let values: Vec<f32> = bytemuck::pod_collect_to_vec(&copy.get_mapped_range(..).unwrap());
+    let unpadded: Vec<f32> = values.chunks(padded).flat_map(|picture| &picture[..channels]).copied().collect();
+    assert_eq!(unpadded, logits(&expected));
+    drop(pending);
+
     let padded: Vec<f32> = tensor.data.chunks_exact(3).flat_map(|p| [p[0], p[1], p[2], 0.0]).collect();
     let usage = wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
     let descriptor = wgpu::BufferDescriptor { label: None, size: padded.len() as u64 * 4, usage, mapped_at_creation: false };

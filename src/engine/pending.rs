@@ -106,7 +106,7 @@ impl Place {
     /// Makes an unclaimed place idle once the device is done with it.
     fn settle(&self, state: &mut State) {
         if !state.claimed && state.device != Progress::Recorded {
-            if state.device == Progress::Mapped {
+            if matches!(state.device, Progress::Mapped | Progress::OnDevice) {
                 self.staging.unmap();
             }
             state.device = Progress::Idle;
@@ -114,18 +114,18 @@ impl Place {
     }
     /// Asks for the staging buffer to be mapped when `encoder` is submitted and done.
     pub fn read_back(self: &Arc<Self>, encoder: &wgpu::CommandEncoder) {
-        let guard = self.guard();
-        let tell = move |result: Result<(), _>| guard.tell(if result.is_ok() { Progress::Mapped } else { Progress::Failed });
-        encoder.map_buffer_on_submit(&self.staging, wgpu::MapMode::Read, .., tell);
+        self.ask(encoder, Progress::Mapped);
     }
-    /// Asks to be told when `encoder` is submitted and done; nothing is read back.
+    /// Asks to be told when `encoder` is submitted and done; nothing is read back. (Through the mapping, too: the callback
+    /// of a finished submission would have to be `Send` in a browser, where buffers are not.)
     pub fn follow(self: &Arc<Self>, encoder: &wgpu::CommandEncoder) {
-        let guard = self.guard();
-        encoder.on_submitted_work_done(move || guard.tell(Progress::OnDevice));
+        self.ask(encoder, Progress::OnDevice);
     }
-    fn guard(self: &Arc<Self>) -> Guard {
+    fn ask(self: &Arc<Self>, encoder: &wgpu::CommandEncoder, done: Progress) {
         lock(&self.state).device = Progress::Recorded;
-        Guard { place: self.clone(), told: false }
+        let guard = Guard { place: self.clone(), told: false };
+        let tell = move |result: Result<(), _>| guard.tell(if result.is_ok() { done } else { Progress::Failed });
+        encoder.map_buffer_on_submit(&self.staging, wgpu::MapMode::Read, .., tell);
     }
 }
 
@@ -198,13 +198,12 @@ impl Pending {
             Progress::Mapped => {
                 self.done = true;
                 let outputs = self.read();
-                let mut state = lock(&self.place.state);
-                self.place.staging.unmap();
-                state.device = Progress::Idle;
+                self.unmap();
                 outputs.map(Some)
             }
             Progress::OnDevice => {
                 self.done = true;
+                self.unmap();
                 Ok(Some(Outputs { tensors: Vec::new() }))
             }
             Progress::Abandoned => Err(Error::Device("the encoder was dropped without being submitted; record again".into())),
@@ -236,6 +235,12 @@ impl Pending {
             }
             std::thread::yield_now();
         }
+    }
+
+    fn unmap(&self) {
+        let mut state = lock(&self.place.state);
+        self.place.staging.unmap();
+        state.device = Progress::Idle;
     }
 
     fn read(&self) -> Result<Outputs> {

@@ -111,7 +111,7 @@ pub(super) fn reads_residual(case: &Case) -> bool {
 /// Bytes that a case must move at the least: inputs, parameters and output, each once.
 ///
 /// # Errors
-/// As [`Problem::new`].
+/// [`Error::Graph`](crate::Error::Graph) for a case that no graph can hold.
 pub fn traffic(case: &Case, precision: Precision) -> Result<u64> {
     let problem = Problem::new(*case)?;
     let (weights, biases) = problem.weights(Packing::Rows);
