@@ -23,7 +23,7 @@ import numpy as np
 import torch
 import torchvision
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 
 from muon import Muon
@@ -162,6 +162,12 @@ class Training:
         for name, value in state.items():
             setattr(self, name, value)
 
+    def start_from(self, path):
+        """Take trained weights instead of random ones, and so leave out the part of the schedule that warms up."""
+        self.net.load_state_dict({k: v.float() for k, v in load_file(path).items()}, strict=False)
+        self.mean = {k: v.clone() for k, v in self.kept.items()}
+        self.progress = 0.2
+
     def gradients(self, pictures, labels, maps, colour, side):
         """(loss, gradients of all parameters, statistics of all batch norms) of a part of a batch."""
         logits, statistics = self.training_pass(changed(pictures, maps, colour, side))
@@ -195,17 +201,18 @@ class Training:
     def run(self, x, y, test, path):
         """Train to the end of the schedule, saving and logging on the way."""
         a, steps = self.a, len(x) // self.a.batch
-        average, clock = build(a.width, len(CLASSES)), time.time()
+        average = build(a.width, len(CLASSES))
         while self.progress < 1:
             order = torch.randperm(len(x), generator=torch.Generator().manual_seed(a.seed * 1000 + self.epoch))
             while self.step < steps and self.progress < 1:
                 with shared_machine(a.lock):
+                    began = time.time()  # so that waiting for the lock does not count
                     self.train_step(x, y, order[self.step * a.batch : (self.step + 1) * a.batch])
-                spent, clock = time.time() - clock, time.time()
+                    spent = time.time() - began
                 self.seconds += spent
                 self.progress += spent / (60 * a.minutes) if a.minutes else 1 / (a.epochs * steps)
-                if not a.minutes and self.total == a.epochs * steps:
-                    self.progress = 1.0
+                if not a.minutes and self.progress > 1 - 0.5 / (a.epochs * steps):
+                    self.progress = 1.0  # whatever the sum was rounded to
                 if self.step % SAVE_EVERY == 0:
                     self.save(path)
             self.epoch += 1
@@ -244,9 +251,9 @@ class Training:
         halved = build(self.a.width, len(CLASSES))
         halved.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
         result = accuracy(halved, *test, self.pool, torch.float32)
-        settings = {k: v for k, v in vars(self.a).items() if k not in ("data", "out", "lock", "threads")}
+        settings = {k: v for k, v in vars(self.a).items() if k not in ("data", "out", "init", "lock", "threads")}
         hours = round(sum(row["seconds"] for row in self.log) / 3600, 2)
-        log = {"settings": settings, "torch": torch.__version__, "test": result, "hours": hours, "epochs": self.log}
+        log = {"settings": settings, "went_on_from": bool(self.a.init), "torch": torch.__version__, "test": result, "hours": hours, "epochs": self.log}
         with open(f"{out}/log.json", "w") as f:
             json.dump(log, f, indent=1)
         print(f"test accuracy with f16 weights {result:.4f}")
@@ -267,6 +274,7 @@ def main():
     p.add_argument("--average", type=float, default=0.998, help="decay of the moving average that is kept as the result")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--init", help="weights to go on from, in a shorter cycle (a file that this script wrote)")
     p.add_argument("--lock", help="a lock file, see shared_machine")
     a = p.parse_args()
     os.makedirs(a.out, exist_ok=True)
@@ -278,6 +286,8 @@ def main():
         if os.path.exists(state):
             training.restore(state)
             print(f"going on after epoch {training.epoch}, step {training.step}", flush=True)
+        elif a.init:
+            training.start_from(a.init)
         training.run(*train, test, state)
         training.publish(test, a.out)
 
