@@ -78,7 +78,7 @@ impl DeviceProfile {
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_invocations: limits.max_compute_invocations_per_workgroup,
             uniform_alignment: limits.min_uniform_buffer_offset_alignment,
-            name: info.name,
+            name: name(device, info.name),
         }
     }
 
@@ -166,6 +166,20 @@ impl DeviceProfile {
             ..wgpu::Limits::downlevel_defaults()
         }
     }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn name(_: &wgpu::Device, name: String) -> String {
+    name
+}
+
+/// Browsers keep the description to themselves; then vendor and architecture (`apple metal-3`) have to do.
+#[cfg(target_arch = "wasm32")]
+fn name(device: &wgpu::Device, name: String) -> String {
+    let Some(info) = device.as_webgpu().map(|device| device.adapter_info()) else { return name };
+    let told = [info.vendor(), info.architecture(), info.device(), name];
+    let told: Vec<_> = told.into_iter().filter(|part| !part.is_empty()).collect();
+    if told.is_empty() { "unnamed adapter".into() } else { told.join(" ") }
 }
 
 pub(super) fn backend(info: &wgpu::AdapterInfo) -> String {

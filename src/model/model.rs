@@ -86,6 +86,14 @@ impl Model {
         Self::from_file(File::parse(bytes.into())?, options, None)
     }
 
+    /// A checkpoint in memory that has a name, such as its address: names like `mobilenet_v1_0.25_128` tell the size.
+    ///
+    /// # Errors
+    /// As [`Model::open_with`].
+    pub fn from_named_bytes(bytes: impl Into<Bytes>, name: &str, options: &LoadOptions) -> Result<Self> {
+        Self::from_file(File::parse(bytes.into())?, options, size_in_name(name))
+    }
+
     /// A checkpoint as tensors, by the names and in the layouts of the framework that made it.
     ///
     /// # Errors
