@@ -22,6 +22,8 @@ pub mod error;
 pub mod gpu;
 pub mod graph;
 pub mod kernel;
+#[cfg(all(feature = "lab", not(target_arch = "wasm32")))]
+pub mod lab;
 pub mod labels;
 pub mod measure;
 pub mod model;

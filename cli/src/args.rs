@@ -37,6 +37,7 @@ enum Command {
     Pull(c::pull::Arguments),
     Plan(c::plan::Arguments),
     Tune(c::tune::Arguments),
+    Lab(c::lab::Arguments),
     Completions(c::completions::Arguments),
 }
 
@@ -59,6 +60,7 @@ impl Cli {
             Command::Embed(arguments) => c::embed::run(&arguments),
             Command::Similar(arguments) => c::similar::run(&arguments),
             Command::Convert(arguments) => c::convert::run(&arguments),
+            Command::Lab(arguments) => c::lab::run(&arguments),
             Command::Completions(arguments) => c::completions::run(&arguments),
         }
     }

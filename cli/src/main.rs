@@ -14,6 +14,7 @@ mod folders;
 #[cfg(feature = "hub")]
 mod hub;
 mod interrupt;
+mod lab;
 mod model;
 mod npy;
 mod options;

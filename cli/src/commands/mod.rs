@@ -8,6 +8,7 @@ pub mod convert;
 pub mod embed;
 pub mod eval;
 pub mod inspect;
+pub mod lab;
 pub mod models;
 pub mod plan;
 #[cfg(feature = "hub")]

@@ -1,0 +1,42 @@
+//! `mobilenet lab`: the bench for shader variants.
+
+use crate::failure::Outcome;
+use crate::lab;
+
+const EXAMPLES: &str = "\
+Examples:
+  mobilenet lab list pointwise                                    the kernels of an op
+  mobilenet lab run pointwise --shape 14x14x96x576                which is fastest for this shape here
+  mobilenet lab run --model model.safetensors --layer block5.expand
+  mobilenet lab new pointwise mine.wgsl                           a kernel of your own to begin with
+  mobilenet lab run pointwise --shape 14x14x96x576 --wgsl mine.wgsl
+  mobilenet lab show pointwise/split_k --lang spirv               what the driver is given
+  mobilenet lab roof                                              what this adapter can do at the most";
+
+/// The bench for shader variants: list, run, new, show, roof
+#[derive(clap::Args, Debug)]
+#[command(after_help = EXAMPLES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Command {
+    List(lab::list::Arguments),
+    Run(Box<lab::run::Arguments>),
+    New(lab::new::Arguments),
+    Show(lab::show::Arguments),
+    Roof(lab::roof::Arguments),
+}
+
+/// Runs the lab's command.
+pub fn run(arguments: &Arguments) -> Outcome {
+    match &arguments.command {
+        Command::List(arguments) => lab::list::run(arguments),
+        Command::Run(arguments) => lab::run::run(arguments),
+        Command::New(arguments) => lab::new::run(arguments),
+        Command::Show(arguments) => lab::show::run(arguments),
+        Command::Roof(arguments) => lab::roof::run(arguments),
+    }
+}
