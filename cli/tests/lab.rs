@@ -1,0 +1,144 @@
+//! The lab and the tuner from the command line: users' kernels get the verdict that they deserve, records are found again.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod tool;
+
+use tool::{Folder, Ran, mobilenet, mobilenet_with, needs_gpu};
+
+/// Whether the tool finds an adapter; where there must be one, that is an error.
+fn no_adapter(ran: &Ran) -> bool {
+    let missing = ran.code == 2 && ran.err.contains("no adapter");
+    assert!(!missing || !needs_gpu(), "{ran:?}");
+    missing
+}
+
+/// A starting point, edited, run beside `register_tile`.
+fn lab(edit: impl Fn(String) -> String, more: &[&str]) -> (Ran, Option<serde_json::Value>) {
+    let folder = Folder::new();
+    let file = folder.join("mine.wgsl");
+    let path = file.to_str().unwrap();
+    assert_eq!(mobilenet(["lab", "new", "pointwise", path]).code, 0);
+    std::fs::write(&file, edit(std::fs::read_to_string(&file).unwrap())).unwrap();
+    let base = ["lab", "run", "pointwise", "--shape", "7x7x24x42", "--variant", "register_tile", "--rounds", "2", "--json", "--wgsl", path];
+    let ran = mobilenet(base.iter().chain(more));
+    let value = serde_json::from_str(&ran.out).ok();
+    (ran, value)
+}
+
+/// What is said of the user's kernel, and of ours.
+fn verdicts(value: &serde_json::Value) -> [(String, String); 2] {
+    let of = |name: &str| {
+        let candidates = value[0]["candidates"].as_array().unwrap();
+        let found = candidates.iter().find(|c| c["variant"] == name).unwrap_or_else(|| panic!("no {name} in {value}"));
+        (found["is"].as_str().unwrap().to_string(), found["why"].as_str().unwrap_or_default().to_string())
+    };
+    [of("mine"), of("register_tile")]
+}
+
+#[test]
+fn a_starting_point_is_right_and_timed() {
+    let (ran, value) = lab(|source| source, &[]);
+    if no_adapter(&ran) {
+        return;
+    }
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let value = value.unwrap();
+    assert_eq!(verdicts(&value).map(|v| v.0), ["right", "right"]);
+    assert!(value[0]["candidates"][1]["warm"]["median"].as_f64().unwrap() > 0.0);
+}
+
+#[test]
+fn a_kernel_that_is_wrong_at_one_place_differs() {
+    let (ran, value) = lab(|s| s.replace("var v = sum;", "var v = sum; if (pixel == 13u && n == 10u) { v.y += 0.01; }"), &[]);
+    if no_adapter(&ran) {
+        return;
+    }
+    let [(mine, why), (ours, _)] = verdicts(&value.unwrap());
+    assert_eq!((ran.code, mine.as_str(), ours.as_str()), (1, "differs", "right"));
+    assert!(why.contains("row 1, column 6, channel 41"), "{why}");
+}
+
+#[test]
+fn a_kernel_that_writes_past_its_end_is_out_of_bounds() {
+    let (ran, value) = lab(|s| s.replace("if (pixel >= layer.pixels) { return; }", ""), &[]);
+    if !no_adapter(&ran) {
+        assert_eq!(verdicts(&value.unwrap())[0].0, "out_of_bounds");
+    }
+}
+
+/// llvmpipe leaves a loop after 65,535 rounds of its own accord, so this one has more workgroups than a day is long.
+#[test]
+fn an_endless_kernel_is_killed_and_the_others_are_measured() {
+    let (ran, value) = lab(|source| source, &["--budget", "1", "--workgroups", "65535, 65535, 65535"]);
+    if no_adapter(&ran) {
+        return;
+    }
+    let [(mine, why), (ours, _)] = verdicts(&value.unwrap());
+    assert_eq!((ran.code, mine.as_str(), ours.as_str()), (1, "failed", "right"));
+    assert!(why.contains("did not end") || why.contains("failed"), "{why}");
+}
+
+#[test]
+fn a_loop_that_does_not_end_is_not_right() {
+    let endless = "var j = n; loop { if (layer.batch == 12345u) { break; } j += 1u; }";
+    let (ran, value) = lab(|s| s.replace("var j = n;", endless), &["--budget", "1"]);
+    if !no_adapter(&ran) {
+        let [(mine, _), (ours, _)] = verdicts(&value.unwrap());
+        assert!(ran.code == 1 && mine != "right" && ours == "right", "{ran:?}");
+    }
+}
+
+#[test]
+fn mistakes_are_shown_in_the_users_file() {
+    let (ran, _) = lab(|s| s.replace("layer.pixels) { return; }", "layer.pixles) { return; }"), &[]);
+    assert_eq!(ran.code, 2);
+    assert!(ran.err.contains("mine.wgsl:") && ran.err.contains("pixles"), "{}", ran.err);
+    let (ran, _) = lab(|s| s.replace("read> bias", "read_write> bias"), &[]);
+    assert!(ran.code == 2 && ran.err.contains("`bias` must be var<storage, read>"), "{}", ran.err);
+}
+
+#[test]
+fn parameters_are_tried() {
+    let tile = |s: String| {
+        s.replace("@compute", "override TILE: u32 = 1u;\n@compute").replace("var v = sum;", "var v = sum * f32(TILE) / f32(TILE);")
+    };
+    let (ran, value) = lab(tile, &["--param", "TILE=1,2"]);
+    if !no_adapter(&ran) {
+        let names: Vec<_> = value.unwrap()[0]["candidates"].as_array().unwrap().iter().map(|c| c["variant"].clone()).collect();
+        assert_eq!(names, ["register_tile", "mine TILE=1", "mine TILE=2"]);
+    }
+}
+
+#[test]
+fn variants_are_listed_and_shown() {
+    let list = mobilenet(["lab", "list", "pointwise"]);
+    assert!(list.code == 0 && list.out.contains("split_k") && list.out.contains("shaders/pointwise/split_k.wgsl"), "{list:?}");
+    let shown = mobilenet(["lab", "show", "pointwise/split_k", "--lang", "msl"]);
+    assert!(shown.code == 0 && shown.out.contains("kernel void"), "{shown:?}");
+    assert_eq!(mobilenet(["lab", "show", "pointwise/nothing"]).code, 2);
+}
+
+#[test]
+fn a_record_is_kept_and_found_by_the_next_plan() {
+    let folder = Folder::new();
+    let settings = [("MOBILENET_CONFIG_DIR", folder.path())];
+    let quick = ["tune", "--rounds", "1", "--budget", "6", "--json"];
+    let first = mobilenet_with(quick, &settings, b"");
+    if no_adapter(&first) {
+        return;
+    }
+    assert_eq!(first.code, 0, "{first:?}");
+    let report: serde_json::Value = serde_json::from_str(&first.out).unwrap();
+    assert!(report["measured"].as_u64().unwrap() > 0, "{report}");
+    assert!(report["record"].as_str().unwrap().starts_with(folder.path()), "{report}");
+    let why = |more: &[&str]| {
+        let plan = mobilenet_with(["plan", "--json"].iter().chain(more), &settings, b"");
+        let plan: serde_json::Value = serde_json::from_str(&plan.out).unwrap_or_else(|e| panic!("{e}: {plan:?}"));
+        let steps = plan["plan"]["steps"].as_array().unwrap().clone();
+        steps.iter().filter(|s| s["why"]["by"] == "record").count()
+    };
+    assert!(why(&[]) > 0);
+    assert_eq!(why(&["--tuning", "none"]), 0);
+    let bad = mobilenet_with(["plan", "--tuning", tool::CAT], &settings, b"");
+    assert!(bad.code == 2 && bad.err.contains("--tuning"), "{bad:?}");
+}
