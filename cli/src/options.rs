@@ -13,8 +13,8 @@ use std::str::FromStr;
 /// Which model, and how it is to be read.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ModelOptions {
-    /// A .safetensors file, a folder that holds model.safetensors, or `builtin`. Without it: MOBILENET_MODEL, the
-    /// configured default, the built-in model
+    /// A .safetensors or .pth file, a folder that holds model.safetensors, a name on the hub (ORG/NAME, with @REVISION if
+    /// need be), or `builtin`. Without it: MOBILENET_MODEL, the configured default, the built-in model
     #[arg(long, short, value_name = "MODEL")]
     pub model: Option<String>,
     #[command(flatten)]
