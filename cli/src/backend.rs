@@ -1,26 +1,40 @@
 //! What computes: a GPU, or the CPU where there is none or it was asked for. One place decides, and says so.
 
-use crate::failure::{Failure, Outcome, tell};
+use crate::failure::{Failure, Outcome, Status, tell};
 use crate::options::DeviceOptions;
-use mobilenet_wgpu::engine::{Engine, Session, SessionOptions};
+use crate::own::Kernels;
+use mobilenet_wgpu::engine::{Engine, Input, Session, SessionOptions};
 use mobilenet_wgpu::gpu::DeviceClass;
+use mobilenet_wgpu::lab::Agreement;
 use mobilenet_wgpu::{Classifier, Error, Model};
+use std::cell::Cell;
 
 /// A GPU's engine, or the CPU.
 pub struct Backend {
     engine: Option<Engine>,
+    own: Kernels,
+    /// Whether results with the user's kernels differ from the reference.
+    differs: Cell<bool>,
+}
+
+/// The GPU that the options ask for, with the user's kernels.
+pub fn engine(options: &DeviceOptions, own: &Kernels) -> Outcome<Engine> {
+    own.on(Engine::open(&options.adapter_options())?)
 }
 
 /// Opens what the options ask for; without a wish and without an adapter the CPU stands in, which standard error is told.
 pub fn open(options: &DeviceOptions) -> Outcome<Backend> {
+    // Read before anything is opened: mistakes in the files are told at once.
+    let own = Kernels::read(options)?;
+    let backend = |engine, own| Backend { engine, own, differs: Cell::new(false) };
     if options.cpu {
-        return Ok(Backend { engine: None });
+        return Ok(backend(None, own));
     }
     match Engine::open(&options.adapter_options()) {
-        Ok(engine) => Ok(Backend { engine: Some(engine) }),
+        Ok(engine) => Ok(backend(Some(own.on(engine)?), own)),
         Err(Error::NoAdapter(why)) if options.fallback() => {
             tell(&format!("note: computing on the CPU, as no GPU can be used: {why}"));
-            Ok(Backend { engine: None })
+            Ok(backend(None, own))
         }
         Err(error) => Err(error.into()),
     }
@@ -33,7 +47,13 @@ impl Backend {
         let engine = self.engine.as_ref().ok_or_else(missing)?;
         session.precision = device.precision.on(Some(engine.profile()))?;
         session.tuning = crate::tuning::asked(device.tuning.as_deref(), engine.profile())?;
-        Ok(engine.session(model, &session)?)
+        session.prefer.extend(self.own.prefer());
+        let mut made = engine.session(model, &session)?;
+        if !self.own.is_empty() {
+            let plan = made.plan().clone();
+            self.held(self.own.check(model, &session, &plan, |input| made.run(Input::Tensor(input)))?);
+        }
+        Ok(made)
     }
 
     /// A model made ready here, in the precision that the options ask for.
@@ -41,12 +61,26 @@ impl Backend {
         session.precision = device.precision.on(self.engine.as_ref().map(Engine::profile))?;
         if let Some(engine) = &self.engine {
             session.tuning = crate::tuning::asked(device.tuning.as_deref(), engine.profile())?;
+            session.prefer.extend(self.own.prefer());
         }
         let classifier = match &self.engine {
             Some(engine) => Classifier::with_engine(engine, model.clone(), &session),
             None => Classifier::on_cpu(model.clone(), &session),
         };
-        classifier.map_err(Failure::from)
+        let mut classifier = classifier?;
+        if let (false, Some(plan)) = (self.own.is_empty(), classifier.session().map(|s| s.plan().clone())) {
+            self.held(self.own.check(model, &session, &plan, |input| classifier.run(input))?);
+        }
+        Ok(classifier)
+    }
+
+    fn held(&self, agreement: Agreement) {
+        self.differs.set(self.differs.get() || !agreement.agrees);
+    }
+
+    /// How a command ends that went well but for what the user's kernels did.
+    pub fn status(&self) -> Status {
+        if self.differs.get() { Status::SomeFailed } else { Status::Good }
     }
 
     /// How many pictures at a time are good here for `pictures` of them at a network's size, if nobody says. A real GPU wants

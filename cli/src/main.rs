@@ -19,6 +19,7 @@ mod model;
 mod npy;
 mod options;
 mod output;
+mod own;
 mod pictures;
 mod pipeline;
 mod pytorch;

@@ -196,6 +196,9 @@ pub struct DeviceOptions {
     /// `none` [default: your own record of this GPU, then those of the program]
     #[arg(long, value_name = "FILE")]
     pub tuning: Option<String>,
+    /// A kernel of your own, taken wherever it applies (see `mobilenet lab new`); the op where the file does not name it
+    #[arg(long = "use", value_name = "[OP=]FILE.wgsl", conflicts_with = "cpu")]
+    pub kernels: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]

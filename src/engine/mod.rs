@@ -106,6 +106,20 @@ impl Engine {
         Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, weights, lost }) })
     }
 
+    /// An engine on the same device with further kernels behind ours, for instance a user's own; pipelines and weights are
+    /// its own. Plans take a kernel wherever it applies if [`SessionOptions::prefer`] names it.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_more(&self, more: Vec<Variant>) -> Result<Self> {
+        let variants = [self.variants(), &more].concat();
+        let engine = Self::with_variants(self.device().clone(), self.queue().clone(), variants)?;
+        let Shared { device, queue, profile, variants, pipelines, weights, .. } =
+            Arc::try_unwrap(engine.shared).map_err(|_| Error::Device("a new engine is in use already".into()))?;
+        let lost = self.shared.lost.clone();
+        Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, weights, lost }) })
+    }
+
     /// The device.
     pub fn device(&self) -> &wgpu::Device {
         &self.shared.device

@@ -3,13 +3,18 @@
 //! Bindings have the names and numbers of the op (`OpKind::bindings`), in group 0; binding 0 is the `layer` uniform. The
 //! entry point is `main`. Comments `// lab: KEY = VALUE` say the rest:
 //!
+//! - `op = pointwise`: what it computes, where the command does not say;
 //! - `workgroups = ceil(out_c4, 8), ceil(pixels, 32)`: how it is dispatched (see [`Workgroups`]);
 //! - `packing = rows` or `tiles32`: the order of dense filters;
 //! - `param TILE = 4, 8, 16`: values of an `override` that are tried.
+//!
+//! A kernel that does not bind `residual` is not asked to add one. Whatever breaks the contract is told as naga tells of its
+//! own errors: with line, column and the source line.
 
-use crate::kernel::{OpKind, Packing, Variant, Workgroups};
+use crate::gpu::DeviceProfile;
+use crate::kernel::{Case, OpKind, Packing, Variant, Workgroups};
 use crate::{Error, Result};
-use naga::{AddressSpace, Module, StorageAccess, TypeInner};
+use naga::{AddressSpace, Module, Span, StorageAccess, TypeInner, WithSpan};
 
 /// A file of WGSL that was read and held against the contract.
 #[derive(Clone, Debug)]
@@ -24,7 +29,38 @@ pub struct UserKernel {
     parameters: Vec<(String, Vec<f64>)>,
     invocations: u32,
     workgroup_memory: u32,
+    /// Whether it binds a second input.
+    adds: bool,
 }
+
+/// A breach of the contract, and where in the file, if it is at one place.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Breach {
+    message: String,
+    span: Option<Span>,
+}
+
+impl Breach {
+    fn at(span: Span, message: String) -> Self {
+        Self { message, span: span.is_defined().then_some(span) }
+    }
+    /// As naga shows its own errors.
+    fn shown(self, file: &str, source: &str) -> String {
+        match self.span {
+            Some(span) => format!("\n{}", WithSpan::new(self).with_span(span, "here").emit_to_string_with_path(source, file).trim_end()),
+            None => self.message,
+        }
+    }
+}
+
+impl From<String> for Breach {
+    fn from(message: String) -> Self {
+        Self { message, span: None }
+    }
+}
+
+type Held<T = ()> = std::result::Result<T, Breach>;
 
 /// Bytes of the `layer` uniform.
 const LAYER: u32 = size_of::<crate::kernel::Layer>() as u32;
@@ -41,17 +77,16 @@ impl UserKernel {
             op,
             file: file.to_string(),
             source: source.to_string(),
-            name: stem(file),
+            name: name_beside_ours(op, stem(file)),
             workgroups: String::new(),
             packing: Packing::Rows,
             parameters: Vec::new(),
             invocations: 1,
             workgroup_memory: 0,
+            adds: false,
         };
-        for (i, line) in source.lines().enumerate() {
-            if let Some(said) = line.trim().strip_prefix("// lab:") {
-                kernel.comment(said.trim()).map_err(|why| fail(format!("line {}: {why}", i + 1)))?;
-            }
+        for (span, said) in comments(source) {
+            kernel.comment(said).map_err(|why| fail(Breach::at(span, why).shown(file, source)))?;
         }
         for (name, values) in parameters {
             kernel.parameters.retain(|(n, _)| n != name);
@@ -62,10 +97,19 @@ impl UserKernel {
             let example = "// lab: workgroups = ceil(out_c4, 8), ceil(pixels, 32)";
             return Err(fail(format!("it does not say how it is dispatched; add a line such as `{example}`")));
         }
-        kernel.hold_to_contract(&module).map_err(fail)?;
+        kernel.hold_to_contract(&module).map_err(|breach| fail(breach.shown(file, source)))?;
         // Errors in the expression are told now, with any values of the parameters.
         kernel.variants()?;
         Ok(kernel)
+    }
+
+    /// The op that a file says it computes, in a comment `// lab: op = NAME`.
+    pub fn op_named_in(source: &str) -> Option<OpKind> {
+        let value = comments(source).find_map(|(_, said)| {
+            let (key, value) = said.split_once('=')?;
+            (key.trim() == "op").then(|| value.trim())
+        })?;
+        OpKind::ALL.into_iter().find(|op| op.name() == value)
     }
 
     /// One `KEY = VALUE`.
@@ -74,6 +118,11 @@ impl UserKernel {
         let value = value.trim();
         match key.split_whitespace().collect::<Vec<_>>()[..] {
             ["workgroups"] => self.workgroups = value.to_string(),
+            ["op"] if value == self.op.name() => {}
+            ["op"] if OpKind::ALL.iter().any(|op| op.name() == value) => {
+                return Err(format!("it is a kernel for {value}, and {} was asked for", self.op));
+            }
+            ["op"] => return Err(format!("there is no op `{value}`; there are {}", OpKind::ALL.map(OpKind::name).join(", "))),
             ["packing"] => {
                 self.packing = match value {
                     "rows" => Packing::Rows,
@@ -86,45 +135,55 @@ impl UserKernel {
                 let values = values.map_err(|_| format!("`{value}` are not numbers with commas"))?;
                 self.parameters.push((name.to_string(), values));
             }
-            _ => return Err(format!("`{}` is none of workgroups, packing, param NAME", key.trim())),
+            _ => return Err(format!("`{}` is none of op, workgroups, packing, param NAME", key.trim())),
         }
         Ok(())
     }
 
-    fn hold_to_contract(&mut self, module: &Module) -> std::result::Result<(), String> {
+    fn hold_to_contract(&mut self, module: &Module) -> Held {
         let entry = module.entry_points.iter().find(|e| e.name == "main" && e.stage == naga::ShaderStage::Compute);
-        let entry = entry.ok_or("it has no `@compute fn main`")?;
+        let entry = entry.ok_or_else(|| Breach::from("it has no `@compute fn main`".to_string()))?;
         self.invocations = entry.workgroup_size.iter().product();
         for (name, _) in &self.parameters {
             if !module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name)) {
-                return Err(format!("parameter `{name}` is no `override` of it"));
+                return Err(format!("parameter `{name}` is no `override` of it").into());
             }
         }
         let mut writes = false;
-        for (_, global) in module.global_variables.iter() {
+        for (handle, global) in module.global_variables.iter() {
+            let span = module.global_variables.get_span(handle);
             let size = module.types[global.ty].inner.try_size(module.to_ctx());
             if global.space == AddressSpace::WorkGroup {
                 self.workgroup_memory += size.unwrap_or(0);
             }
             let Some(binding) = global.binding else { continue };
             let name = global.name.as_deref().unwrap_or("?");
-            if binding.group != 0 {
-                return Err(format!("`{name}` is in group {}, where all bindings are in group 0", binding.group));
-            }
-            if binding.binding == 0 {
-                if global.space != AddressSpace::Uniform || size != Some(LAYER) {
-                    let found = size.map_or("no fixed size".to_string(), |s| format!("{s} bytes"));
-                    return Err(format!("binding 0 (`{name}`) must be the uniform `layer` of {LAYER} bytes; it has {found}"));
-                }
-                continue;
-            }
-            self.hold_binding(module, name, binding.binding, global)?;
+            self.hold_binding(module, name, binding, global, size).map_err(|message| Breach::at(span, message))?;
             writes |= name == "output";
+            self.adds |= name == "residual";
         }
-        if writes { Ok(()) } else { Err("it has no `output` (binding 2)".into()) }
+        if writes { Ok(()) } else { Err("it has no `output` (binding 2)".to_string().into()) }
     }
 
-    fn hold_binding(&self, module: &Module, name: &str, number: u32, global: &naga::GlobalVariable) -> std::result::Result<(), String> {
+    fn hold_binding(
+        &self,
+        module: &Module,
+        name: &str,
+        binding: naga::ResourceBinding,
+        global: &naga::GlobalVariable,
+        size: Option<u32>,
+    ) -> std::result::Result<(), String> {
+        let naga::ResourceBinding { group, binding: number } = binding;
+        if group != 0 {
+            return Err(format!("`{name}` is in group {group}, where all bindings are in group 0"));
+        }
+        if number == 0 {
+            if global.space != AddressSpace::Uniform || size != Some(LAYER) {
+                let found = size.map_or("no fixed size".to_string(), |s| format!("{s} bytes"));
+                return Err(format!("binding 0 (`{name}`) must be the uniform `layer` of {LAYER} bytes; it has {found}"));
+            }
+            return Ok(());
+        }
         let bindings = self.op.bindings();
         if !bindings.iter().any(|(n, b, _)| (*n, *b) == (name, number)) {
             let known: Vec<String> = bindings.iter().map(|(n, b, _)| format!("{n} {b}")).collect();
@@ -173,12 +232,32 @@ impl UserKernel {
             packing: self.packing,
             invocations: self.invocations,
             workgroup_memory: self.workgroup_memory,
-            applies: |_, _| Ok(()),
+            applies: if self.adds || self.op == OpKind::InvertedResidual { |_, _| Ok(()) } else { without_residual },
             geometry: |_, _| Default::default(),
             workgroups: Some(workgroups),
             cost: |_, _| f64::MAX,
         })
     }
+}
+
+fn without_residual(case: &Case, _: &DeviceProfile) -> std::result::Result<(), &'static str> {
+    if case.residual { Err("it binds no residual, and here one is added") } else { Ok(()) }
+}
+
+/// What stands behind `// lab:` in each line that has it, and where.
+fn comments(source: &str) -> impl Iterator<Item = (Span, &str)> {
+    source.lines().filter_map(move |line| {
+        let said = line.trim().strip_prefix("// lab:")?.trim();
+        // Both are slices of one text, so their addresses tell the place.
+        let start = (said.as_ptr() as usize - source.as_ptr() as usize) as u32;
+        Some((Span::new(start, start + said.len() as u32), said))
+    })
+}
+
+/// A name that no kernel of ours has.
+fn name_beside_ours(op: OpKind, name: String) -> String {
+    let taken = crate::kernel::variants().iter().any(|v| v.op == op && v.name == name);
+    if taken { format!("{name}.wgsl") } else { name }
 }
 
 /// The file's name without folders and ending.
@@ -238,12 +317,37 @@ mod tests {
         refused(|s| s.replace("// lab: workgroups", "// workgroups"), "how it is dispatched");
         refused(|s| s.replace("ceil(", "seal("), "workgroups");
         refused(|s| format!("{s}\n// lab: param TILE = 8"), "`TILE` is no `override`");
-        refused(|s| format!("{s}\n// lab: colour = red"), "none of workgroups");
+        refused(|s| format!("{s}\n// lab: colour = red"), "none of op, workgroups");
     }
 
     #[test]
     fn errors_point_into_the_file() {
         refused(|s| s.replace("layer.pixels", "layer.pixel"), "mine.wgsl:");
         refused(|s| s.replace("fn main(", "fn main(("), "mine.wgsl:");
+        // What breaks the contract too, with the line itself.
+        refused(|s| s.replace("read> bias", "read_write> bias"), "@group(0) @binding(4) var<storage, read_write> bias");
+        refused(|s| s.replace("read> bias", "read_write> bias"), "┌─ folder/mine.wgsl:");
+        refused(|s| s.replace("// lab: packing = rows", "// lab: packing = columns"), "packing = columns");
+    }
+
+    #[test]
+    fn a_kernel_without_a_residual_is_not_asked_for_one() {
+        let source = starting_point(OpKind::Pointwise).unwrap();
+        let without = source.replace("@group(0) @binding(5) var<storage, read> residual: array<vec4<storage_t>>;", "");
+        let without = without.replace("if (layer.residual != 0u) { v += vec4<accum_t>(residual[o]); }", "");
+        let plain = crate::lab::case_of_shape(OpKind::Pointwise, [7, 7, 24, 24], 1, 1, 6);
+        let sum = Case { residual: true, ..plain };
+        let applies =
+            |source: &str, case: &Case| read(source).unwrap().variants().unwrap()[0].check(case, &DeviceProfile::desktop()).is_ok();
+        assert_eq!([(&source, &plain), (&source, &sum)].map(|(s, c)| applies(s, c)), [true, true]);
+        assert_eq!([(&without, &plain), (&without, &sum)].map(|(s, c)| applies(s, c)), [true, false]);
+    }
+
+    #[test]
+    fn a_file_can_name_its_op() {
+        let source = starting_point(OpKind::Depthwise).unwrap();
+        assert_eq!(UserKernel::op_named_in(&source), Some(OpKind::Depthwise));
+        let error = UserKernel::read(OpKind::Pool, "mine.wgsl", &source, None, &[]).unwrap_err().to_string();
+        assert!(error.contains("it is a kernel for depthwise") && error.contains("mine.wgsl:"), "{error}");
     }
 }

@@ -1,29 +1,43 @@
 //! What an adapter can do at the most, measured: the roof that every kernel is held against.
 
+use super::probe;
+use crate::Result;
 use crate::engine::Engine;
-use crate::gpu::Scope;
+use crate::gpu::DeviceProfile;
+use crate::kernel::Precision;
 use crate::measure::{Clock, Stopwatch};
 use crate::tune::DeviceKey;
-use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+
+/// Version of the record, and of how it is measured.
+const VERSION: u32 = 1;
 
 /// The limits of an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Roof {
+    version: u32,
     /// The adapter.
     pub device: DeviceKey,
     /// Where the times come from.
     pub clock: Clock,
     /// Billions of f32 operations a second, two for a multiply-add.
     pub gflops: f64,
+    /// The same in f16, where the device has it.
+    pub gflops_f16: Option<f64>,
     /// Billions of bytes a second read from a buffer that fits the caches.
     pub gbytes_cached: f64,
     /// Billions of bytes a second read from one that does not.
     pub gbytes_memory: f64,
+    /// Billions of bytes a second read from workgroup memory.
+    pub gbytes_workgroup: f64,
+    /// Nanoseconds of a barrier of one workgroup of 64 invocations.
+    pub barrier: f64,
     /// Nanoseconds of a dispatch that does nothing, behind another.
     pub dispatch: f64,
     /// Nanoseconds of an empty submit and the wait for it.
     pub submit: f64,
+    /// Nanoseconds of a submit that copies a few bytes back, and the wait for them.
+    pub read_back: f64,
     /// Lanes of a subgroup, where the device guarantees one number.
     pub subgroup: Option<u32>,
 }
@@ -48,107 +62,67 @@ impl Roof {
     /// Measures it; takes a few seconds on a software adapter.
     ///
     /// # Errors
-    /// [`Error::Device`] and [`Error::OutOfMemory`] of the device.
+    /// [`Error::Device`](crate::Error::Device) and [`Error::OutOfMemory`](crate::Error::OutOfMemory) of the device.
     pub fn measure(engine: &Engine, watch: &Stopwatch) -> Result<Self> {
         let profile = engine.profile();
-        let fma = Probe::new(engine, include_str!("../../shaders/measure/fma.wgsl"), 4096, None)?;
-        let operations = |groups: u32| f64::from(groups) * 64.0 * 256.0 * 8.0 * 4.0 * 2.0;
-        let gflops = fma.rate(watch, 4096, operations)?;
-        let stream = |bytes: u64| -> Result<f64> {
-            let groups = u32::try_from(bytes / (16 * 16 * 64)).unwrap_or(65_535).clamp(1, 65_535);
-            let probe = Probe::new(engine, include_str!("../../shaders/measure/stream.wgsl"), 4096, Some(bytes))?;
-            let seconds = probe.seconds(watch, groups)?;
-            Ok(f64::from(groups) * 16.0 * 16.0 * 64.0 / seconds / 1e9)
-        };
-        let large = (256 << 20).min(profile.max_storage_binding).min(profile.max_buffer_size);
-        let empty = watch.time(&mut |pass| fma.dispatch(pass, 0, 512))? / 512.0;
+        let most = profile.max_storage_binding.min(profile.max_buffer_size).max(1);
+        // The largest power of two, but not more than a caches' worth many times over.
+        let large = (1u64 << most.ilog2()).min(256 << 20);
         Ok(Self {
+            version: VERSION,
             device: DeviceKey::of(profile),
             clock: watch.clock(),
-            gflops,
-            gbytes_cached: stream(256 << 10)?,
-            gbytes_memory: stream(large)?,
-            dispatch: empty,
+            gflops: probe::arithmetic(engine, watch, Precision::F32)?,
+            gflops_f16: profile.f16.then(|| probe::arithmetic(engine, watch, Precision::F16)).transpose()?,
+            gbytes_cached: probe::reads(engine, watch, 64 << 10)?.max(probe::reads(engine, watch, 1 << 20)?),
+            gbytes_memory: probe::reads(engine, watch, large)?,
+            gbytes_workgroup: probe::workgroup_reads(engine, watch)?,
+            barrier: probe::barrier(engine, watch)?,
+            dispatch: probe::dispatch(engine, watch)?,
             submit: watch.empty_submit(),
+            read_back: watch.read_back()?,
             subgroup: profile.subgroup_size,
         })
     }
 
+    /// Reads a roof; `None` if the text is damaged, of another version, or of another device or driver.
+    pub fn load(text: &str, profile: &DeviceProfile) -> Option<Self> {
+        let roof: Self = serde_json::from_str(text).ok()?;
+        (roof.version == VERSION && roof.device == DeviceKey::of(profile)).then_some(roof)
+    }
+
+    /// Billions of operations a second in the arithmetic of a precision.
+    pub fn peak(&self, precision: Precision) -> f64 {
+        // f16 in memory alone is computed in f32.
+        self.gflops_f16.filter(|_| precision == Precision::F16).unwrap_or(self.gflops)
+    }
+
+    /// Billions of bytes a second, from where they come fastest.
+    pub fn bandwidth(&self) -> f64 {
+        self.gbytes_cached.max(self.gbytes_memory)
+    }
+
+    /// What is odd about the measurement itself, in words for a person.
+    pub fn doubts(&self) -> Vec<String> {
+        let mut doubts = Vec::new();
+        let mut doubt = |is: bool, why: &str| {
+            if is {
+                doubts.push(why.to_string())
+            }
+        };
+        doubt(self.gbytes_memory > 1.1 * self.gbytes_cached, "memory read faster than the caches: the machine did other work meanwhile");
+        doubt(self.gflops_f16.is_some_and(|f16| f16 > 4.2 * self.gflops), "f16 more than four times as fast as f32");
+        doubt(self.dispatch > self.submit, "a dispatch took longer than a submit");
+        doubts
+    }
+
     /// Where a kernel stands that does `operations` and must move `bytes` in `ns`.
-    pub fn standing(&self, operations: f64, bytes: f64, ns: f64) -> Standing {
+    pub fn standing(&self, operations: f64, bytes: f64, ns: f64, precision: Precision) -> Standing {
         let (gflops, gbytes) = (operations / ns, bytes / ns);
         // Small layers live in the caches: the faster of the two is the roof.
-        let memory = gbytes / self.gbytes_cached.max(self.gbytes_memory);
-        let arithmetic = gflops / self.gflops;
+        let (memory, arithmetic) = (gbytes / self.bandwidth(), gflops / self.peak(precision));
         let share = memory.max(arithmetic);
         Standing { gflops, gbytes, share, memory_bound: memory > arithmetic, implausible: share > 1.1 }
-    }
-}
-
-/// A small kernel of ours with its buffers.
-struct Probe {
-    pipeline: wgpu::ComputePipeline,
-    group: wgpu::BindGroup,
-}
-
-impl Probe {
-    fn new(engine: &Engine, source: &str, values: u64, data: Option<u64>) -> Result<Self> {
-        let device = engine.device();
-        let scope = Scope::open(device);
-        let source = wgpu::ShaderSource::Wgsl(source.into());
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("roof"), source });
-        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some("roof"),
-            layout: None,
-            module: &module,
-            entry_point: Some("main"),
-            compilation_options: Default::default(),
-            cache: None,
-        });
-        let buffer = |size| {
-            let usage = wgpu::BufferUsages::STORAGE;
-            device.create_buffer(&wgpu::BufferDescriptor { label: Some("roof"), size, usage, mapped_at_creation: false })
-        };
-        let (values, data) = (buffer(values * 16), data.map(buffer));
-        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: values.as_entire_binding() }];
-        entries.extend(data.iter().map(|data| wgpu::BindGroupEntry { binding: 1, resource: data.as_entire_binding() }));
-        let layout = pipeline.get_bind_group_layout(0);
-        let group = device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("roof"), layout: &layout, entries: &entries });
-        pollster::block_on(scope.close())?;
-        Ok(Self { pipeline, group })
-    }
-
-    fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, groups: u32, repeats: u32) {
-        pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.group, &[]);
-        (0..repeats).for_each(|_| pass.dispatch_workgroups(groups, 1, 1));
-    }
-
-    /// The best seconds of a dispatch out of several samples of some milliseconds.
-    fn seconds(&self, watch: &Stopwatch, groups: u32) -> Result<f64> {
-        let time = |repeats: u32| watch.time(&mut |pass| self.dispatch(pass, groups, repeats));
-        let mut repeats = 1u32;
-        while repeats < 1024 && time(repeats)? < 4e6 {
-            repeats *= 2;
-        }
-        let mut best = f64::INFINITY;
-        for _ in 0..7 {
-            best = best.min(time(repeats)? / f64::from(repeats));
-        }
-        if best > 0.0 { Ok(best / 1e9) } else { Err(Error::Device("the roof's kernels took no time; its clock cannot be used".into())) }
-    }
-
-    /// The best rate over numbers of workgroups up to `most`, in billions a second.
-    fn rate(&self, watch: &Stopwatch, most: u32, amount: impl Fn(u32) -> f64) -> Result<f64> {
-        let mut best = 0f64;
-        for groups in [64, 512, most] {
-            let seconds = self.seconds(watch, groups)?;
-            best = best.max(amount(groups) / seconds / 1e9);
-            if seconds > 0.1 {
-                break;
-            }
-        }
-        Ok(best)
     }
 }
 
@@ -156,13 +130,45 @@ impl Probe {
 mod tests {
     use super::*;
 
+    fn sample() -> Roof {
+        Roof {
+            version: VERSION,
+            device: DeviceKey::of(&DeviceProfile::desktop()),
+            clock: Clock::Wall,
+            gflops: 1.0,
+            gflops_f16: Some(2.0),
+            gbytes_cached: 1.0,
+            gbytes_memory: 1.0,
+            gbytes_workgroup: 1.0,
+            barrier: 1.0,
+            dispatch: 1.0,
+            submit: 1.0,
+            read_back: 1.0,
+            subgroup: None,
+        }
+    }
+
+    #[test]
+    fn a_roof_is_read_for_its_own_device_alone() {
+        let text = serde_json::to_string(&sample()).unwrap_or_default();
+        assert_eq!(Roof::load(&text, &DeviceProfile::desktop()), Some(sample()));
+        assert_eq!(Roof::load(&text, &DeviceProfile::phone()), None);
+        assert_eq!(Roof::load(&text.replace("\"version\":1", "\"version\":0"), &DeviceProfile::desktop()), None);
+        assert_eq!(Roof::load("{", &DeviceProfile::desktop()), None);
+    }
+
+    #[test]
+    fn each_precision_has_its_peak_and_oddities_are_told() {
+        assert_eq!(Precision::ALL.map(|p| sample().peak(p)), [1.0, 1.0, 2.0]);
+        assert!(sample().doubts().is_empty());
+        assert_eq!(Roof { gbytes_memory: 2.0, gflops_f16: Some(9.0), ..sample() }.doubts().len(), 2);
+    }
+
     #[test]
     fn the_nearer_limit_counts() {
-        let device = DeviceKey::default();
-        let (clock, subgroup) = (Clock::Wall, None);
-        let roof = Roof { device, clock, gflops: 100.0, gbytes_cached: 50.0, gbytes_memory: 10.0, dispatch: 1.0, submit: 1.0, subgroup };
-        let standing = roof.standing(5e4, 5e3, 1e3);
+        let roof = Roof { gflops: 100.0, gbytes_cached: 50.0, gbytes_memory: 10.0, ..sample() };
+        let standing = roof.standing(5e4, 5e3, 1e3, Precision::F32);
         assert_eq!((standing.gflops, standing.gbytes, standing.share, standing.memory_bound), (50.0, 5.0, 0.5, false));
-        assert!(roof.standing(1.0, 1e6, 1e3).implausible);
+        assert!(roof.standing(1.0, 1e6, 1e3, Precision::F32).implausible);
     }
 }

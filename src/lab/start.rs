@@ -31,6 +31,7 @@ pub fn starting_point(op: OpKind) -> Result<String> {
 // The entry point is `main`. `layer` holds the shapes; channels come in vec4s, zeros in the padding lanes.
 // The lines with `lab:` say how it is dispatched, over the fields of `layer` and the kernel's `override` constants:
 //
+// lab: op = {op}
 // lab: workgroups = {workgroups}
 // lab: packing = rows
 //

@@ -1,6 +1,7 @@
 //! Candidates of a case against each other: checked, then timed in turn over several rounds.
 
 use super::candidate::{Bench, Candidate};
+use super::odd::relatives;
 use super::problem::Problem;
 use super::stopwatch::Stopwatch;
 use super::{CandidateResult, CaseResult, Times, Verdict};
@@ -21,6 +22,8 @@ pub struct KernelOptions {
     pub checks: u32,
     /// Largest error that counts as right; by precision if `None`.
     pub tolerance: Option<f64>,
+    /// Whether kernels that are not of our table are held against the reference at odd shapes too.
+    pub odd: bool,
     /// Whether to measure with flushed caches too.
     pub cold: bool,
     /// After this time no candidate is begun and no round either.
@@ -31,7 +34,16 @@ pub struct KernelOptions {
 
 impl Default for KernelOptions {
     fn default() -> Self {
-        Self { rounds: 7, sample: Duration::from_millis(2), checks: 3, tolerance: None, cold: false, budget: None, hopeless: 3.0 }
+        Self {
+            rounds: 7,
+            sample: Duration::from_millis(2),
+            checks: 3,
+            tolerance: None,
+            odd: true,
+            cold: false,
+            budget: None,
+            hopeless: 3.0,
+        }
     }
 }
 
@@ -63,6 +75,23 @@ pub fn kernels(
     variants: &[&Variant],
     options: &KernelOptions,
 ) -> Result<CaseResult> {
+    kernels_telling(engine, watch, case, precision, variants, options, &mut |_| {})
+}
+
+/// [`kernels`], telling which candidate is compiled and checked next, and `None` when all are timed: whoever watches from
+/// outside knows then which one does not end.
+///
+/// # Errors
+/// As [`kernels`].
+pub fn kernels_telling(
+    engine: &Engine,
+    watch: &Stopwatch,
+    case: &Case,
+    precision: Precision,
+    variants: &[&Variant],
+    options: &KernelOptions,
+    begin: &mut dyn FnMut(Option<&Variant>),
+) -> Result<CaseResult> {
     let start = Instant::now();
     let in_time = || options.budget.is_none_or(|budget| start.elapsed() < budget);
     let profile = engine.profile();
@@ -87,13 +116,19 @@ pub fn kernels(
             results.push(CandidateResult::new(variant, workgroups, Verdict::Skipped("no time was left".into())));
             continue;
         }
+        begin(Some(variant));
         let tolerance = options.tolerance.unwrap_or(tolerance(precision));
-        let (result, candidate) = bench.admit(variant, options.checks, tolerance)?;
+        let (mut result, candidate) = bench.admit(variant, options.checks, tolerance)?;
+        // Ours are held against odd shapes by the tests.
+        if options.odd && result.verdict.is_right() && variant.workgroups.is_some() {
+            result.verdict = at_odd_shapes(engine, case, precision, variant, tolerance)?;
+        }
         if let Some(candidate) = candidate {
             timed.push(Timed { place: results.len(), candidate, repeats: 1, samples: Vec::new(), cold: Vec::new() });
         }
         results.push(result);
     }
+    begin(None);
     race(watch, &mut timed, options, &in_time)?;
     if options.cold {
         cold(engine, watch, &mut timed, options, &in_time)?;
@@ -103,6 +138,23 @@ pub fn kernels(
         results[t.place].cold = Times::of(&t.cold, 1);
     }
     Ok(CaseResult { case: *case, precision, clock: watch.clock(), candidates: results })
+}
+
+/// What becomes of a kernel at the odd relatives of a case.
+fn at_odd_shapes(engine: &Engine, case: &Case, precision: Precision, variant: &Variant, tolerance: f64) -> Result<Verdict> {
+    for relative in relatives(case).iter().filter(|c| variant.check(c, engine.profile()).is_ok()) {
+        let problem = Problem::new(*relative)?;
+        let (result, _) = Bench::new(engine, &problem, precision, 1)?.admit(variant, 2, tolerance)?;
+        let said = |why: &str| format!("{why} (right at the shape that was asked for, wrong at {relative})");
+        match &result.verdict {
+            Verdict::Right => {}
+            Verdict::Differs(why) => return Ok(Verdict::Differs(said(why))),
+            Verdict::Unsteady(why) => return Ok(Verdict::Unsteady(said(why))),
+            Verdict::OutOfBounds(why) => return Ok(Verdict::OutOfBounds(said(why))),
+            Verdict::Failed(why) | Verdict::Skipped(why) => return Ok(Verdict::Failed(said(why))),
+        }
+    }
+    Ok(Verdict::Right)
 }
 
 struct Timed {

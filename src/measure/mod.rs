@@ -11,13 +11,15 @@ mod kernels;
 #[cfg(not(target_arch = "wasm32"))]
 mod network;
 #[cfg(not(target_arch = "wasm32"))]
+mod odd;
+#[cfg(not(target_arch = "wasm32"))]
 mod problem;
 mod result;
 #[cfg(not(target_arch = "wasm32"))]
 mod stopwatch;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use kernels::{KernelOptions, kernels, tolerance};
+pub use kernels::{KernelOptions, kernels, kernels_telling, tolerance};
 #[cfg(not(target_arch = "wasm32"))]
 pub use network::{Comparison, Latency, Profile, RunOptions, StepTime, compare, latency, median_interval, profile};
 #[cfg(not(target_arch = "wasm32"))]

@@ -135,6 +135,14 @@ impl CandidateResult {
             cold: None,
         }
     }
+    /// The variant with its parameters: what tells it from the others of its case.
+    pub fn label(&self) -> String {
+        let missing = |(n, v): (&String, &f64)| {
+            let text = format!(" {n}={v}");
+            (!self.variant.contains(&text)).then_some(text)
+        };
+        format!("{}{}", self.variant, self.parameters.iter().filter_map(missing).collect::<String>())
+    }
     /// Its time with warm caches, if it is right and was timed: what it is chosen by (see [`Times::typical`]).
     pub fn ns(&self) -> Option<f64> {
         self.warm.filter(|_| self.verdict.is_right()).map(|t| t.typical()).filter(|ns| ns.is_finite() && *ns > 0.0)

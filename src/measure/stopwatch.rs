@@ -63,6 +63,29 @@ impl Stopwatch {
         self.empty_submit
     }
 
+    /// Nanoseconds until a few bytes are in the host's memory: a submit that copies them, and the wait for their mapping.
+    ///
+    /// # Errors
+    /// [`Error::Device`] if the device does not come back.
+    pub fn read_back(&self) -> Result<f64> {
+        use wgpu::BufferUsages as U;
+        let buffer = |usage| {
+            self.device.create_buffer(&wgpu::BufferDescriptor { label: Some("stopwatch"), size: 256, usage, mapped_at_creation: false })
+        };
+        let (from, to) = (buffer(U::COPY_SRC | U::COPY_DST), buffer(U::COPY_DST | U::MAP_READ));
+        let mut times = Vec::new();
+        for _ in 0..9 {
+            let start = Instant::now();
+            let mut encoder = self.device.create_command_encoder(&Default::default());
+            encoder.copy_buffer_to_buffer(&from, 0, &to, 0, 256);
+            self.queue.submit([encoder.finish()]);
+            read(&self.device, &to, 256)?;
+            times.push(start.elapsed().as_nanos() as f64);
+        }
+        times.sort_by(f64::total_cmp);
+        Ok(times[times.len() / 2])
+    }
+
     /// Nanoseconds of one pass with what `record` puts into it.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ mod shipped;
 #[cfg(test)]
 mod tests;
 
+#[cfg(all(feature = "lab", not(target_arch = "wasm32")))]
+pub(crate) use driver::now;
 #[cfg(not(target_arch = "wasm32"))]
 pub use driver::{Progress, TuneOptions, Tuned, cases, tune};
 pub use lookup::{Found, Tuning};

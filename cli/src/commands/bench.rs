@@ -2,7 +2,7 @@
 
 use crate::backend::{self, Backend};
 use crate::bench::{self, values};
-use crate::failure::{Failure, Outcome, Status};
+use crate::failure::{Failure, Outcome};
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use crate::output::Output;
@@ -106,7 +106,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let backend = backend::open(&arguments.device)?;
     let device_ms = lap.ms();
     if let Some(done) = instead(arguments, &backend, &model) {
-        return done.map(|()| Status::Good);
+        return done.map(|()| backend.status());
     }
     let mut classifier = backend.classifier(&model, &arguments.device, session_options(&model, arguments))?;
     let prepare_ms = lap.ms();
@@ -137,7 +137,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         images_per_s: f64::from(arguments.batch) * 1e3 / median_ms,
     };
     show(&report, arguments.json)?;
-    Ok(Status::Good)
+    Ok(backend.status())
 }
 
 /// Another measurement, if one was asked for.

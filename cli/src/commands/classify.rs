@@ -83,7 +83,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         tell(&format!("interrupted: {} of {total} pictures are done; go on with the same command and --skip {}", report.done, report.done));
         return Ok(Status::SomeFailed);
     }
-    Ok(if report.failed { Status::SomeFailed } else { Status::Good })
+    Ok(if report.failed { Status::SomeFailed } else { backend.status() })
 }
 
 /// A picture's line of JSON.

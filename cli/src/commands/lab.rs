@@ -9,7 +9,8 @@ Examples:
   mobilenet lab run pointwise --shape 14x14x96x576                which is fastest for this shape here
   mobilenet lab run --model model.safetensors --layer block5.expand
   mobilenet lab new pointwise mine.wgsl                           a kernel of your own to begin with
-  mobilenet lab run pointwise --shape 14x14x96x576 --wgsl mine.wgsl
+  mobilenet lab run --shape 14x14x96x576 --wgsl mine.wgsl --watch
+  mobilenet classify photo.jpg --use mine.wgsl                    the same in the whole network
   mobilenet lab show pointwise/split_k --lang spirv               what the driver is given
   mobilenet lab roof                                              what this adapter can do at the most";
 
@@ -28,6 +29,8 @@ enum Command {
     New(lab::new::Arguments),
     Show(lab::show::Arguments),
     Roof(lab::roof::Arguments),
+    #[command(hide = true)]
+    Worker(lab::worker::Arguments),
 }
 
 /// Runs the lab's command.
@@ -38,5 +41,6 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Command::New(arguments) => lab::new::run(arguments),
         Command::Show(arguments) => lab::show::run(arguments),
         Command::Roof(arguments) => lab::roof::run(arguments),
+        Command::Worker(arguments) => lab::worker::run(arguments),
     }
 }

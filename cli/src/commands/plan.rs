@@ -1,12 +1,13 @@
 //! `mobilenet plan`: what would run, and why, without running it.
 
+use crate::backend;
 use crate::failure::{Failure, Outcome, Status};
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use crate::output::{Output, Table, bytes, count};
+use crate::own::Kernels;
 use crate::tuning;
 use clap::ValueEnum;
-use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::gpu::DeviceProfile;
 use mobilenet_wgpu::graph::passes;
 use mobilenet_wgpu::kernel::{self, Precision};
@@ -59,10 +60,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return Err(Failure::new("the CPU runs the graph as it is, without a plan\nnext: leave --cpu out, or use --device llvmpipe"));
     }
     let (model, source) = model::load(&arguments.model)?;
+    let own = Kernels::read(&arguments.device)?;
     let (profile, variants) = match arguments.kind {
-        Some(kind) => (made_up(kind), kernel::variants()),
+        Some(kind) => (made_up(kind), [kernel::variants(), own.variants().to_vec()].concat()),
         None => {
-            let engine = Engine::open(&arguments.device.adapter_options())?;
+            let engine = backend::engine(&arguments.device, &own)?;
             (engine.profile().clone(), engine.variants().to_vec())
         }
     };
@@ -73,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let graph = passes::run(&graph, &arguments.without);
     let precision = arguments.device.precision.on(Some(&profile))?;
     let tuning = tuning::asked(arguments.device.tuning.as_deref(), &profile)?;
-    let options = PlanOptions { batch: arguments.batch, precision, tuning, ..PlanOptions::default() };
+    let options = PlanOptions { batch: arguments.batch, precision, tuning, prefer: own.prefer().collect() };
     let plan = Plan::fitting(&graph, &profile, &variants, &options)?;
     let mut out = Output::new();
     if arguments.json {

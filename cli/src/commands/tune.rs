@@ -1,9 +1,11 @@
 //! `mobilenet tune`: measures which kernel is fastest for each layer on this GPU, and keeps it for all later runs.
 
+use crate::backend;
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use crate::output::{Output, Table};
+use crate::own::Kernels;
 use crate::tuning;
 use indicatif::{ProgressBar, ProgressStyle};
 use mobilenet_wgpu::engine::Engine;
@@ -96,7 +98,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return Err(Failure::new("the CPU has one kernel for each op, so there is nothing to tune\nnext: leave --cpu out"));
     }
     let (model, _) = model::load(&arguments.model)?;
-    let engine = Engine::open(&arguments.device.adapter_options())?;
+    let engine = backend::engine(&arguments.device, &Kernels::read(&arguments.device)?)?;
     let profile = engine.profile().clone();
     let precision = arguments.device.precision.on(Some(&profile))?;
     let path = arguments.output.clone().or_else(|| tuning::place(&profile));

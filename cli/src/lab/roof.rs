@@ -31,8 +31,16 @@ fn place(engine: &Engine) -> Option<PathBuf> {
 
 /// The roof as it is on record; one that is damaged or of another driver is none.
 pub fn known(engine: &Engine) -> Option<Roof> {
-    let text = std::fs::read_to_string(place(engine)?).ok()?;
-    serde_json::from_str::<Roof>(&text).ok().filter(|roof| roof.device == DeviceKey::of(engine.profile()))
+    Roof::load(&std::fs::read_to_string(place(engine)?).ok()?, engine.profile())
+}
+
+/// Measures the roof and keeps it.
+pub fn measured(engine: &Engine, watch: &Stopwatch) -> Outcome<Roof> {
+    let roof = Roof::measure(engine, watch)?;
+    if let Some(path) = place(engine) {
+        tuning::save(&path, &serde_json::to_string_pretty(&roof).unwrap_or_default())?;
+    }
+    Ok(roof)
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
@@ -42,26 +50,29 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let engine = Engine::open(&arguments.device.adapter_options())?;
     let roof = match known(&engine).filter(|_| !arguments.again) {
         Some(roof) => roof,
-        None => {
-            let watch = Stopwatch::new(engine.device(), engine.queue())?;
-            let roof = Roof::measure(&engine, &watch)?;
-            if let Some(path) = place(&engine) {
-                tuning::save(&path, &serde_json::to_string_pretty(&roof).unwrap_or_default())?;
-            }
-            roof
-        }
+        None => measured(&engine, &Stopwatch::new(engine.device(), engine.queue())?)?,
     };
     let mut out = Output::new();
     if arguments.json {
         out.json_pretty(&roof)?;
     } else {
         out.line(out.bold(format!("{} ({})", roof.device.adapter, roof.device.driver)))?;
-        out.line(format!("  arithmetic      {:10.1} GFLOP/s in f32", roof.gflops))?;
-        out.line(format!("  reads, cached   {:10.1} GB/s", roof.gbytes_cached))?;
-        out.line(format!("  reads, memory   {:10.1} GB/s", roof.gbytes_memory))?;
-        out.line(format!("  dispatch        {:10.1} us", roof.dispatch / 1e3))?;
-        out.line(format!("  submit and wait {:10.1} us", roof.submit / 1e3))?;
-        out.line(format!("  subgroup        {:>10}", roof.subgroup.map_or("any".into(), |n| n.to_string())))?;
+        let mut line = |name: &str, value: f64, unit: &str| out.line(format!("  {name:<22} {value:>10.1} {unit}"));
+        line("arithmetic, f32", roof.gflops, "GFLOP/s")?;
+        if let Some(gflops) = roof.gflops_f16 {
+            line("arithmetic, f16", gflops, "GFLOP/s")?;
+        }
+        line("storage, cached", roof.gbytes_cached, "GB/s")?;
+        line("storage, memory", roof.gbytes_memory, "GB/s")?;
+        line("workgroup memory", roof.gbytes_workgroup, "GB/s")?;
+        line("barrier", roof.barrier, "ns")?;
+        line("dispatch", roof.dispatch / 1e3, "us")?;
+        line("submit and wait", roof.submit / 1e3, "us")?;
+        line("submit and read back", roof.read_back / 1e3, "us")?;
+        out.line(format!("  {:<22} {:>10} lanes", "subgroup", roof.subgroup.map_or("any".into(), |n| n.to_string())))?;
+        for doubt in roof.doubts() {
+            out.line(format!("doubt: {doubt}; measure again with --again"))?;
+        }
         out.line(format!("measured by {}", roof.clock))?;
     }
     out.flush()?;

@@ -1,65 +1,165 @@
 //! Kernels that nobody knows run in a child of this process: one that loops for ever, on a software adapter that has no
 //! watchdog, is killed there, and the lab goes on.
+//!
+//! The child, `mobilenet lab worker`, reads one job from standard input and writes lines: which candidate it begins, then
+//! the result. So it is known which candidate did not end.
 
-use crate::failure::{Failure, Outcome};
-use std::io::Read;
+use crate::failure::{Failure, Outcome, Status};
+use mobilenet_wgpu::engine::Engine;
+use mobilenet_wgpu::gpu::AdapterOptions;
+use mobilenet_wgpu::kernel::{Case, Precision, Variant};
+use mobilenet_wgpu::lab::UserKernel;
+use mobilenet_wgpu::measure::{self, CaseResult, KernelOptions, Stopwatch};
+use serde::{Deserialize, Serialize};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-/// The variable that tells a child that it is one.
-const MARK: &str = "MOBILENET_LAB_WORKER";
+/// What a child is to measure.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Job {
+    pub adapter: Option<String>,
+    pub backend: Option<String>,
+    pub case: Case,
+    pub precision: Precision,
+    /// Names of our kernels.
+    pub variants: Vec<String>,
+    /// The user's file, its content, and what the command says beside it.
+    pub file: String,
+    pub source: String,
+    pub workgroups: Option<String>,
+    pub parameters: Vec<(String, Vec<f64>)>,
+    /// Which of its combinations of parameters.
+    pub own: Vec<String>,
+    pub rounds: u32,
+    pub checks: u32,
+    pub odd: bool,
+    pub cold: bool,
+    /// Seconds after which nothing is begun.
+    pub budget: f64,
+}
 
-/// Whether this process is such a child.
-pub fn is_one() -> bool {
-    std::env::var_os(MARK).is_some()
+/// A line from the child.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    /// A candidate is compiled and checked.
+    Begin(String),
+    /// The candidates are timed.
+    Timing,
+    Result(Box<CaseResult>),
+    Error(String),
 }
 
 /// What became of a child.
 pub enum Ended {
-    /// It wrote this to standard output.
-    Well(String),
-    /// It failed; what it wrote to standard error.
-    Badly(String),
-    /// It was killed after its time.
-    Late,
+    /// It measured.
+    Well(Box<CaseResult>),
+    /// It could not, and says why; no candidate is to blame.
+    Refused(String),
+    /// It died or was killed while it was at this candidate, if it had come to one.
+    Badly(Option<String>, String),
 }
 
-/// Runs this program again with the same arguments, as a child, for at most `limit`.
-pub fn supervise(limit: Duration) -> Outcome<Ended> {
+/// The child's part
+#[derive(clap::Args, Debug)]
+pub struct Arguments {}
+
+/// Measures the job on standard input.
+pub fn run(_: &Arguments) -> Outcome {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|e| Failure::new(format!("standard input cannot be read: {e}")))?;
+    let job: Job = serde_json::from_str(&text).map_err(|e| Failure::new(format!("not a job of `mobilenet lab run`: {e}")))?;
+    let line = match work(&job) {
+        Ok(result) => Line::Result(Box::new(result)),
+        Err(error) => Line::Error(error.to_string()),
+    };
+    write(&line);
+    Ok(Status::Good)
+}
+
+fn write(line: &Line) {
+    let mut out = std::io::stdout().lock();
+    let _ = serde_json::to_writer(&mut out, line);
+    let _ = out.write_all(b"\n").and_then(|()| out.flush());
+}
+
+fn work(job: &Job) -> mobilenet_wgpu::Result<CaseResult> {
+    let engine = Engine::open(&AdapterOptions { adapter: job.adapter.clone(), backend: job.backend.clone() })?;
+    let watch = Stopwatch::new(engine.device(), engine.queue())?;
+    let kernel = UserKernel::read(job.case.op, &job.file, &job.source, job.workgroups.as_deref(), &job.parameters)?;
+    let own: Vec<Variant> = kernel.variants()?.into_iter().filter(|v| job.own.iter().any(|name| *name == v.name)).collect();
+    let ours = engine.variants().iter().filter(|v| job.variants.iter().any(|name| *name == v.name));
+    let rows: Vec<&Variant> = ours.chain(&own).collect();
+    let options = KernelOptions {
+        rounds: job.rounds,
+        checks: job.checks,
+        odd: job.odd,
+        cold: job.cold,
+        budget: Some(Duration::from_secs_f64(job.budget.max(0.0))),
+        ..KernelOptions::default()
+    };
+    measure::kernels_telling(&engine, &watch, &job.case, job.precision, &rows, &options, &mut |variant| {
+        write(&variant.map_or(Line::Timing, |v| Line::Begin(v.name.to_string())));
+    })
+}
+
+/// Has a child measure, for at most `limit`, and each candidate's compiling and checking for at most `patience`.
+pub fn supervise(job: &Job, limit: Duration, patience: Duration) -> Outcome<Ended> {
     let failed = |e: std::io::Error| Failure::new(format!("the lab's worker cannot be started: {e}"));
-    let program = std::env::current_exe().map_err(failed)?;
-    let mut child = Command::new(program)
-        .args(std::env::args_os().skip(1))
-        .env(MARK, "1")
-        .stdin(Stdio::null())
+    let text = serde_json::to_string(job).map_err(|e| Failure::new(format!("the lab's job cannot be written: {e}")))?;
+    let mut child = Command::new(std::env::current_exe().map_err(failed)?)
+        .args(["lab", "worker"])
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .map_err(failed)?;
-    // Pipes are emptied beside the waiting, or a child with much to say would wait for us.
-    let drain = |pipe: Option<Box<dyn Read + Send>>| {
-        std::thread::spawn(move || {
-            let mut text = String::new();
-            if let Some(mut pipe) = pipe {
-                let _ = pipe.read_to_string(&mut text);
+    let (sender, lines) = mpsc::channel();
+    let out = child.stdout.take();
+    std::thread::spawn(move || {
+        for line in out.into_iter().flat_map(|out| BufReader::new(out).lines().map_while(Result::ok)) {
+            let _ = sender.send(line);
+        }
+    });
+    let err = child.stderr.take();
+    let err = std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = err.map(|mut pipe| pipe.read_to_string(&mut text));
+        text
+    });
+    // A child that died at once has no standard input any more; its end tells.
+    let _ = child.stdin.take().map(|mut pipe| pipe.write_all(text.as_bytes()));
+    let (mut end, mut at) = (Instant::now() + limit, None);
+    let last = end;
+    let mut given = limit;
+    let ended = loop {
+        match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            Ok(line) => match serde_json::from_str(&line) {
+                Ok(Line::Begin(name)) => {
+                    at = Some(name);
+                    given = patience;
+                    end = last.min(Instant::now() + patience);
+                }
+                Ok(Line::Timing) => (end, given) = (last, limit),
+                Ok(Line::Result(result)) => break Some(Ended::Well(result)),
+                Ok(Line::Error(why)) => break Some(Ended::Refused(why)),
+                // A driver may write to standard output too.
+                Err(_) => {}
+            },
+            Err(RecvTimeoutError::Timeout) => {
+                break Some(Ended::Badly(at.clone(), format!("it did not end within {:.0} s and was killed", given.as_secs_f64())));
             }
-            text
-        })
-    };
-    let out = drain(child.stdout.take().map(|p| Box::new(p) as Box<dyn Read + Send>));
-    let err = drain(child.stderr.take().map(|p| Box::new(p) as Box<dyn Read + Send>));
-    let start = Instant::now();
-    let status = loop {
-        match child.try_wait().map_err(failed)? {
-            Some(status) => break status,
-            None if start.elapsed() >= limit => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Ok(Ended::Late);
-            }
-            None => std::thread::sleep(Duration::from_millis(20)),
+            Err(RecvTimeoutError::Disconnected) => break None,
         }
     };
-    let (out, err) = (out.join().unwrap_or_default(), err.join().unwrap_or_default());
-    Ok(if status.success() { Ended::Well(out) } else { Ended::Badly(err) })
+    if matches!(ended, Some(Ended::Badly(..))) {
+        let _ = child.kill();
+    }
+    let _ = child.wait();
+    Ok(match ended {
+        Some(ended) => ended,
+        None => Ended::Badly(at, format!("its run failed: {}", err.join().unwrap_or_default().trim())),
+    })
 }

@@ -1,0 +1,253 @@
+//! The bench itself, as `run` and `sweep` use it: our kernels in this process, the user's in a child.
+
+use super::worker::{self, Ended, Job};
+use super::{op, read, roof};
+use crate::failure::{Failure, Outcome, tell};
+use crate::model;
+use crate::options::{DeviceOptions, ModelOptions};
+use mobilenet_wgpu::engine::Engine;
+use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant};
+use mobilenet_wgpu::lab::{Entry, LayerCase, Roof, UserKernel, case_of_shape, model_cases};
+use mobilenet_wgpu::measure::{self, CandidateResult, CaseResult, KernelOptions, Stopwatch, Verdict};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// Which cases.
+#[derive(clap::Args, Clone, Debug)]
+pub struct CaseOptions {
+    /// The op, as `lab list` names it
+    #[arg(value_parser = op)]
+    pub op: Option<OpKind>,
+    /// Shape of the input and output channels: HxWxCINxCOUT
+    #[arg(long, value_name = "HxWxCINxCOUT", default_value = "14x14x96x96")]
+    pub shape: super::shape::Dimensions,
+    /// Stride of ops with filters
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
+    pub stride: u32,
+    /// Hidden channels of an inverted residual, in parts of its input's
+    #[arg(long, default_value_t = 6, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub expansion: u32,
+    /// Pictures at a time
+    #[arg(long, short, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub batch: u32,
+    /// One layer of --model instead of a shape
+    #[arg(long, value_name = "NODE", conflicts_with = "all")]
+    pub layer: Option<String>,
+    /// All distinct layers of --model (of the op, if one is named)
+    #[arg(long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub model: ModelOptions,
+}
+
+impl CaseOptions {
+    /// The cases, named after their layers where they are a model's; of `own`'s op where no op is named.
+    pub fn cases(&self, own: Option<&Own>) -> Outcome<Vec<(Option<String>, Case, u32)>> {
+        let op = self.op.or(own.map(|own| own.op));
+        if self.all || self.layer.is_some() {
+            let (model, _) = model::load(&self.model)?;
+            let found = model_cases(&model.graph(None)?, self.layer.as_deref(), op, self.batch)?;
+            return Ok(found.into_iter().map(|LayerCase { layer, case, times }| (Some(layer), case, times)).collect());
+        }
+        let op = op.ok_or_else(|| Failure::new("name an op, such as `pointwise`, or use --layer or --all with --model"))?;
+        Ok(vec![(None, case_of_shape(op, self.shape.0, self.stride, self.batch, self.expansion), 1)])
+    }
+}
+
+/// A kernel of the user's.
+#[derive(clap::Args, Clone, Debug)]
+pub struct OwnOptions {
+    /// A kernel of your own beside them
+    #[arg(long, value_name = "FILE")]
+    pub wgsl: Option<PathBuf>,
+    /// Values to try for an `override` of it: NAME=V,V…
+    #[arg(long, value_name = "NAME=V,V…", requires = "wgsl", value_parser = parameter)]
+    pub param: Vec<(String, Vec<f64>)>,
+    /// How it is dispatched, such as "ceil(out_c4, 8), ceil(pixels, 32)"
+    #[arg(long, value_name = "EXPRESSIONS", requires = "wgsl")]
+    pub workgroups: Option<String>,
+    /// Check it at the shape alone, and not at odd ones too: for a kernel that is written for a shape
+    #[arg(long, requires = "wgsl")]
+    pub only_shape: bool,
+}
+
+fn parameter(text: &str) -> Result<(String, Vec<f64>), String> {
+    let (name, values) = text.split_once('=').ok_or("expected NAME=VALUE,VALUE…")?;
+    let values: Result<Vec<f64>, _> = values.split(',').map(|v| v.trim().parse()).collect();
+    Ok((name.trim().to_string(), values.map_err(|_| "expected numbers with commas behind `=`")?))
+}
+
+/// The user's file, read and held against the contract.
+pub struct Own {
+    pub op: OpKind,
+    file: String,
+    source: String,
+    odd: bool,
+    pub variants: Vec<Variant>,
+}
+
+impl OwnOptions {
+    /// Reads the file, if there is one: for the op that is named, else the one that the file names.
+    pub fn read(&self, op: Option<OpKind>) -> Outcome<Option<Own>> {
+        let Some(path) = &self.wgsl else { return Ok(None) };
+        let (file, source) = (path.display().to_string(), read(path)?);
+        let op = op.or_else(|| UserKernel::op_named_in(&source));
+        let op =
+            op.ok_or_else(|| Failure::new(format!("{file}: name the op that it computes, or write it there: `// lab: op = pointwise`")))?;
+        let kernel = UserKernel::read(op, &file, &source, self.workgroups.as_deref(), &self.param)?;
+        Ok(Some(Own { op, file, source, odd: !self.only_shape, variants: kernel.variants()? }))
+    }
+}
+
+/// How much time there is for how much.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    pub rounds: u32,
+    pub cold: bool,
+    /// No candidate is begun after it.
+    pub budget: Duration,
+}
+
+/// Measures cases.
+pub struct Bench {
+    pub engine: Engine,
+    watch: Stopwatch,
+    pub precision: Precision,
+    pub roof: Option<Roof>,
+    /// Names of our kernels that are wished for; all if there are none.
+    wanted: Vec<String>,
+    device: DeviceOptions,
+}
+
+impl Bench {
+    /// Opens the adapter. The roof is measured if it is not on record and `with_roof`.
+    pub fn open(device: &DeviceOptions, wanted: &[String], with_roof: bool) -> Outcome<Self> {
+        if device.cpu {
+            return Err(Failure::new("the lab is about kernels and needs a GPU, if only a software one\nnext: leave --cpu out"));
+        }
+        if !device.kernels.is_empty() {
+            return Err(Failure::new("--use is for whole networks\nnext: --wgsl FILE"));
+        }
+        let engine = Engine::open(&device.adapter_options())?;
+        let precision = device.precision.on(Some(engine.profile()))?;
+        let watch = Stopwatch::new(engine.device(), engine.queue())?;
+        let roof = match roof::known(&engine) {
+            None if with_roof => {
+                tell("note: measuring once what this adapter can do at the most (some seconds; `lab roof` shows it)");
+                Some(roof::measured(&engine, &watch)?)
+            }
+            known => known,
+        };
+        Ok(Self { engine, watch, precision, roof, wanted: wanted.to_vec(), device: device.clone() })
+    }
+
+    /// Our kernels of an op.
+    pub fn ours(&self, op: OpKind) -> Vec<&Variant> {
+        let wanted = |v: &&Variant| v.op == op && (self.wanted.is_empty() || self.wanted.iter().any(|name| *name == v.name));
+        self.engine.variants().iter().filter(wanted).collect()
+    }
+
+    /// A case with our kernels and the user's.
+    pub fn measure(&self, case: &Case, own: Option<&Own>, effort: Effort) -> Outcome<Entry> {
+        let ours = self.ours(case.op);
+        let own = own.filter(|own| own.op == case.op);
+        let labels: Vec<&Variant> = own.map(|own| own.variants.iter().collect()).unwrap_or_default();
+        self.measure_these(case, &ours, own, &labels, effort)
+    }
+
+    /// A case with some of our kernels and some combinations of the user's parameters.
+    pub fn measure_these(&self, case: &Case, ours: &[&Variant], own: Option<&Own>, labels: &[&Variant], effort: Effort) -> Outcome<Entry> {
+        let result = match own {
+            Some(own) if !labels.is_empty() => self.in_child(case, ours, own, labels, effort)?,
+            _ => self.here(case, ours, effort)?,
+        };
+        let entry = Entry::new(self.engine.profile(), result, self.roof.as_ref());
+        Ok(Entry { command: command(), ..entry.with_sources(own.map_or(&[], |own| &own.variants)) })
+    }
+
+    fn here(&self, case: &Case, ours: &[&Variant], effort: Effort) -> Outcome<CaseResult> {
+        let options =
+            KernelOptions { rounds: effort.rounds, checks: 6, cold: effort.cold, budget: Some(effort.budget), ..KernelOptions::default() };
+        Ok(measure::kernels(&self.engine, &self.watch, case, self.precision, ours, &options)?)
+    }
+
+    /// Measures in a child. A candidate that does not come back is left out of the next attempt; when too much time has
+    /// gone that way, ours are measured here without the user's.
+    fn in_child(&self, case: &Case, ours: &[&Variant], own: &Own, labels: &[&Variant], effort: Effort) -> Outcome<CaseResult> {
+        let (start, mut lost) = (Instant::now(), Vec::new());
+        let mut left: Vec<&Variant> = labels.to_vec();
+        let failed = |v: &Variant, why: &str| {
+            CandidateResult::new(v, v.dispatch(case, self.engine.profile()).workgroups, Verdict::Failed(why.to_string()))
+        };
+        let mut result = loop {
+            let seconds = effort.budget.saturating_sub(start.elapsed()).as_secs_f64();
+            if left.is_empty() || !lost.is_empty() && seconds < 0.2 * effort.budget.as_secs_f64() {
+                lost.extend(left.iter().map(|v| failed(v, "another of its parameters took the time")));
+                if ours.is_empty() {
+                    break CaseResult { case: *case, precision: self.precision, clock: self.watch.clock(), candidates: Vec::new() };
+                }
+                break self.here(case, ours, Effort { budget: Duration::from_secs_f64(seconds.max(1.0)), ..effort })?;
+            }
+            let job = self.job(case, ours, own, &left, 0.9 * seconds, effort);
+            // What is begun in time may end: compilers take theirs.
+            let limit = Duration::from_secs_f64(job.budget + (0.3 * job.budget).clamp(4.0, 30.0));
+            let patience = (effort.budget / 4).clamp(Duration::from_secs(2), Duration::from_secs(60));
+            match worker::supervise(&job, limit, patience)? {
+                Ended::Well(result) => break *result,
+                Ended::Refused(why) => return Err(Failure::new(why)),
+                Ended::Badly(at, why) => {
+                    let guilty = |v: &&Variant| at.as_deref().is_none_or(|name| name == v.name);
+                    let mut guilty: Vec<&Variant> = left.iter().copied().filter(guilty).collect();
+                    if guilty.is_empty() {
+                        guilty = left.clone();
+                    }
+                    tell(&format!("note: {}: {why}; measuring the others", names(&guilty)));
+                    lost.extend(guilty.iter().map(|v| failed(v, &why)));
+                    left.retain(|v| guilty.iter().all(|g| g.name != v.name));
+                }
+            }
+        };
+        result.candidates.extend(lost);
+        Ok(result)
+    }
+
+    fn job(&self, case: &Case, ours: &[&Variant], own: &Own, left: &[&Variant], budget: f64, effort: Effort) -> Job {
+        // The file is read once: what is measured is what was held against the contract, with all its parameters.
+        let parameters = left.iter().flat_map(|v| &v.parameters).fold(Vec::<(String, Vec<f64>)>::new(), |mut all, (name, value)| {
+            match all.iter_mut().find(|(n, _)| n == name) {
+                Some((_, values)) if values.contains(value) => {}
+                Some((_, values)) => values.push(*value),
+                None => all.push((name.clone(), vec![*value])),
+            }
+            all
+        });
+        Job {
+            adapter: self.device.adapter.clone(),
+            backend: self.device.backend.clone(),
+            case: *case,
+            precision: self.precision,
+            variants: ours.iter().map(|v| v.name.to_string()).collect(),
+            file: own.file.clone(),
+            source: own.source.clone(),
+            workgroups: own.variants.first().and_then(|v| v.workgroups.as_ref()).map(ToString::to_string),
+            parameters,
+            own: left.iter().map(|v| v.name.to_string()).collect(),
+            rounds: effort.rounds,
+            checks: 6,
+            odd: own.odd,
+            cold: effort.cold,
+            budget,
+        }
+    }
+}
+
+fn names(variants: &[&Variant]) -> String {
+    variants.iter().map(|v| &*v.name).collect::<Vec<_>>().join(", ")
+}
+
+/// This process's command, as one line.
+pub fn command() -> String {
+    let quoted = |word: String| if word.contains([' ', '"', '$', '*', '(']) { format!("'{word}'") } else { word };
+    let words: Vec<String> = std::env::args().skip(1).map(quoted).collect();
+    format!("mobilenet {}", words.join(" "))
+}

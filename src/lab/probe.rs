@@ -1,0 +1,128 @@
+//! Small kernels of ours that ask an adapter for its best, one thing each.
+
+use crate::engine::Engine;
+use crate::gpu::Scope;
+use crate::kernel::{Precision, specialise};
+use crate::measure::Stopwatch;
+use crate::{Error, Result};
+
+const FMA: &str = include_str!("../../shaders/measure/fma.wgsl");
+const STREAM: &str = include_str!("../../shaders/measure/stream.wgsl");
+const WORKGROUP: &str = include_str!("../../shaders/measure/workgroup.wgsl");
+
+/// Invocations of a probe's workgroup.
+const THREADS: f64 = 64.0;
+/// Steps of `fma` and reads of `workgroup`, a thread.
+const STEPS: f64 = 256.0;
+
+/// A kernel with its buffers.
+struct Probe<'a> {
+    watch: &'a Stopwatch,
+    pipeline: wgpu::ComputePipeline,
+    group: wgpu::BindGroup,
+}
+
+impl<'a> Probe<'a> {
+    fn new(engine: &Engine, watch: &'a Stopwatch, source: &str, entry: &str, data: Option<(u64, f64)>) -> Result<Self> {
+        let device = engine.device();
+        let scope = Scope::open(device);
+        let source = wgpu::ShaderSource::Wgsl(source.into());
+        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some("roof"), source });
+        let constants: Vec<(&str, f64)> = data.iter().map(|(_, span)| ("SPAN", *span)).collect();
+        let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some("roof"),
+            layout: None,
+            module: &module,
+            entry_point: Some(entry),
+            compilation_options: wgpu::PipelineCompilationOptions { constants: &constants, ..Default::default() },
+            cache: None,
+        });
+        let buffer = |size| {
+            let usage = wgpu::BufferUsages::STORAGE;
+            device.create_buffer(&wgpu::BufferDescriptor { label: Some("roof"), size, usage, mapped_at_creation: false })
+        };
+        let (values, data) = (buffer(4096 * 16), data.map(|(bytes, _)| buffer(bytes)));
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: values.as_entire_binding() }];
+        entries.extend(data.iter().map(|data| wgpu::BindGroupEntry { binding: 1, resource: data.as_entire_binding() }));
+        let layout = pipeline.get_bind_group_layout(0);
+        let group = device.create_bind_group(&wgpu::BindGroupDescriptor { label: Some("roof"), layout: &layout, entries: &entries });
+        pollster::block_on(scope.close())?;
+        Ok(Self { watch, pipeline, group })
+    }
+
+    fn time(&self, groups: u32, repeats: u32) -> Result<f64> {
+        self.watch.time(&mut |pass| {
+            pass.set_pipeline(&self.pipeline);
+            pass.set_bind_group(0, &self.group, &[]);
+            (0..repeats).for_each(|_| pass.dispatch_workgroups(groups, 1, 1));
+        })
+    }
+
+    /// The best nanoseconds of a dispatch out of several samples of some milliseconds.
+    fn ns(&self, groups: u32) -> Result<f64> {
+        let mut repeats = 1u32;
+        while self.time(groups, repeats)? < 4e6 && repeats < 1024 {
+            repeats *= 2;
+        }
+        let mut best = f64::INFINITY;
+        for _ in 0..9 {
+            best = best.min(self.time(groups, repeats)? / f64::from(repeats));
+        }
+        if best > 0.0 { Ok(best) } else { Err(Error::Device("the roof's kernels took no time; its clock cannot be used".into())) }
+    }
+
+    /// The best rate over numbers of workgroups, in billions a second; `amount` is a workgroup's.
+    fn rate(&self, amount: f64) -> Result<f64> {
+        let mut best = 0f64;
+        for groups in [64, 512, 4096, 32_768] {
+            let ns = self.ns(groups)?;
+            best = best.max(f64::from(groups) * amount / ns);
+            // More workgroups would take longer than they could tell.
+            if ns > 20e6 {
+                break;
+            }
+        }
+        Ok(best)
+    }
+}
+
+/// Billions of operations a second, two for a multiply-add.
+pub(super) fn arithmetic(engine: &Engine, watch: &Stopwatch, precision: Precision) -> Result<f64> {
+    let mut best = 0f64;
+    for (entry, chains) in [("narrow", 2.0), ("wide", 8.0)] {
+        let probe = Probe::new(engine, watch, &specialise(FMA, precision), entry, None)?;
+        best = best.max(probe.rate(THREADS * STEPS * chains * 4.0 * 2.0)?);
+    }
+    Ok(best)
+}
+
+/// Billions of bytes a second read from a buffer of `bytes`, a power of two.
+pub(super) fn reads(engine: &Engine, watch: &Stopwatch, bytes: u64) -> Result<f64> {
+    let each = THREADS * 64.0 * 16.0;
+    // So many that each value is read once, but not fewer than fill the device.
+    let once = u32::try_from(bytes / (64 * 64 * 16)).unwrap_or(65_535).min(65_535);
+    let groups = once.max(1024);
+    let mut best = 0f64;
+    for span in [8.0, 32.0, 64.0] {
+        let probe = Probe::new(engine, watch, STREAM, "main", Some((bytes, span)))?;
+        best = best.max(f64::from(groups) * each / probe.ns(groups)?);
+    }
+    Ok(best)
+}
+
+/// Billions of bytes a second read from workgroup memory.
+pub(super) fn workgroup_reads(engine: &Engine, watch: &Stopwatch) -> Result<f64> {
+    Probe::new(engine, watch, WORKGROUP, "reads", None)?.rate(THREADS * STEPS * 16.0)
+}
+
+/// Nanoseconds of a barrier of one workgroup of 64.
+pub(super) fn barrier(engine: &Engine, watch: &Stopwatch) -> Result<f64> {
+    let empty = dispatch(engine, watch)?;
+    let ns = Probe::new(engine, watch, WORKGROUP, "barriers", None)?.ns(1)?;
+    Ok((ns - empty).max(0.0) / STEPS)
+}
+
+/// Nanoseconds of a dispatch of one workgroup that does nothing, behind another.
+pub(super) fn dispatch(engine: &Engine, watch: &Stopwatch) -> Result<f64> {
+    Probe::new(engine, watch, WORKGROUP, "empty", None)?.ns(1)
+}
