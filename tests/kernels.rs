@@ -134,7 +134,7 @@ fn problem(op: OpKind) -> impl Strategy<Value = Problem> {
     let spatial = matches!(op, OpKind::Convolution | OpKind::Depthwise);
     let strides = if spatial { 1..=3u32 } else { 1..=1 };
     let pads = if spatial { 0..=2u32 } else { 0..=0 };
-    let cin = if op == OpKind::Convolution { 1..=6u32 } else { 1..=70 };
+    let cin = if op == OpKind::Convolution { 1..=13u32 } else { 1..=70 };
     let shape = (1..=3u32, 1..=17u32, 1..=19u32, cin, 1..=75u32);
     let conv = (proptest::sample::select(kernels), strides, pads.clone(), pads.clone(), pads.clone(), pads);
     (shape, conv, activation(), any::<bool>()).prop_filter_map("the filter must fit", move |(s, c, activation, residual)| {

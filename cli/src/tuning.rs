@@ -10,7 +10,12 @@ use std::path::{Path, PathBuf};
 
 /// Where the record of a device is kept; `None` if there is no place for a user's files.
 pub fn place(profile: &DeviceProfile) -> Option<PathBuf> {
-    let name = format!("{}.json", DeviceKey::of(profile).file_stem());
+    place_of(&DeviceKey::of(profile))
+}
+
+/// [`place`] of a device that need not be here.
+pub fn place_of(device: &DeviceKey) -> Option<PathBuf> {
+    let name = format!("{}.json", device.file_stem());
     config::folder().map(|folder| folder.join("tuning").join(name))
 }
 

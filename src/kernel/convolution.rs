@@ -1,8 +1,8 @@
 //! Dense convolutions of any kernel: the stem, and networks of a user's own.
 
 use super::pointwise::subgroup8;
-use super::{Geometry, OpKind, Variant, row};
-use crate::gpu::DeviceClass;
+use super::{Case, Geometry, OpKind, Packing, Variant, eight_by_eight, row};
+use crate::gpu::{DeviceClass, DeviceProfile};
 
 pub(super) fn variants() -> Vec<Variant> {
     vec![
@@ -39,5 +39,38 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: 14 pixels x 4 channels; workgroup (one subgroup of 8): 14 pixels x 32 channels",
             )
         },
+        Variant {
+            applies: many_channels,
+            geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 4),
+            cost: |case, profile| case.macs() as f64 * if profile.class == DeviceClass::Software { 0.25 } else { 0.0005 },
+            ..row(
+                OpKind::Convolution,
+                "register_tile",
+                "shaders/convolution/register_tile.wgsl",
+                include_str!("../../shaders/convolution/register_tile.wgsl"),
+                "thread: 4 pixels x 4 channels; workgroup: 32 pixels x 32 channels",
+            )
+        },
+        Variant {
+            packing: Packing::Tiles32,
+            invocations: 8,
+            applies: |case, profile| {
+                subgroup8(case, profile)?;
+                many_channels(case, profile)
+            },
+            geometry: |case, _| Geometry { workgroups: [case.output.c4().div_ceil(8), case.pixels().div_ceil(28), 1], rows: 0, rounds: 7 },
+            cost: |case, _| case.macs() as f64 * 0.06,
+            ..row(
+                OpKind::Convolution,
+                "subgroup8_28",
+                "shaders/convolution/subgroup8_28.wgsl",
+                include_str!("../../shaders/convolution/subgroup8_28.wgsl"),
+                "thread: 28 pixels x 4 channels; workgroup (one subgroup of 8): 28 pixels x 32 channels",
+            )
+        },
     ]
+}
+
+fn many_channels(case: &Case, _: &DeviceProfile) -> Result<(), &'static str> {
+    if case.input.channels > 4 { Ok(()) } else { Err("it is for more than four input channels") }
 }

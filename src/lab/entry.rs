@@ -77,6 +77,13 @@ impl Entry {
         }
     }
 
+    /// The same measurement against a roof.
+    #[must_use]
+    pub fn against(self, roof: &Roof) -> Self {
+        let Self { device, measured, command, layer, times, sources, result, .. } = self;
+        Self { measured, command, layer, times, sources, ..Self::of(device, result, Some(roof)) }
+    }
+
     /// With the WGSL of `variants`, which nobody else has.
     #[must_use]
     pub fn with_sources(mut self, variants: &[Variant]) -> Self {
@@ -145,8 +152,8 @@ pub fn read_entries(text: &str) -> Result<Vec<Entry>> {
     Ok(join(entries))
 }
 
-/// Entries of the same case and device as one, in the order of their first.
-fn join(entries: Vec<Entry>) -> Vec<Entry> {
+/// Entries of the same case, layer and device as one, in the order of their first.
+pub fn join(entries: Vec<Entry>) -> Vec<Entry> {
     let mut joined: Vec<Entry> = Vec::new();
     for mut entry in entries {
         let same = |e: &&mut Entry| e.key() == entry.key() && e.device == entry.device && e.layer == entry.layer;

@@ -6,17 +6,26 @@
 
 mod agreement;
 mod cases;
+mod compare;
 mod contract;
 mod entry;
+pub mod plot;
 mod probe;
+mod report;
 mod roof;
+mod separable;
 mod show;
 mod start;
+mod sweep;
 
 pub use agreement::Agreement;
 pub use cases::{LayerCase, case_of_shape, model_cases};
+pub use compare::{Became, Change, compare, totals};
 pub use contract::UserKernel;
-pub use entry::{Adopted, Entry, adopt, of_record, read_entries};
+pub use entry::{Adopted, Entry, adopt, join, of_record, read_entries};
+pub use report::{Record, report, today};
 pub use roof::{Roof, Standing};
+pub use separable::{Fastest, MultiplierPoint, SeparableLayer, SeparableTimes, multiplied, separable_layers, separable_totals};
 pub use show::{Language, translate};
 pub use start::starting_point;
+pub use sweep::{Strategy, todo};

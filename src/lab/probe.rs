@@ -61,11 +61,11 @@ impl<'a> Probe<'a> {
     /// The best nanoseconds of a dispatch out of several samples of some milliseconds.
     fn ns(&self, groups: u32) -> Result<f64> {
         let mut repeats = 1u32;
-        while self.time(groups, repeats)? < 4e6 && repeats < 1024 {
+        while self.time(groups, repeats)? < 1e6 && repeats < 1024 {
             repeats *= 2;
         }
         let mut best = f64::INFINITY;
-        for _ in 0..9 {
+        for _ in 0..30 {
             best = best.min(self.time(groups, repeats)? / f64::from(repeats));
         }
         if best > 0.0 { Ok(best) } else { Err(Error::Device("the roof's kernels took no time; its clock cannot be used".into())) }

@@ -3,7 +3,6 @@
 use super::probe;
 use crate::Result;
 use crate::engine::Engine;
-use crate::gpu::DeviceProfile;
 use crate::kernel::Precision;
 use crate::measure::{Clock, Stopwatch};
 use crate::tune::DeviceKey;
@@ -86,9 +85,9 @@ impl Roof {
     }
 
     /// Reads a roof; `None` if the text is damaged, of another version, or of another device or driver.
-    pub fn load(text: &str, profile: &DeviceProfile) -> Option<Self> {
+    pub fn load(text: &str, device: &DeviceKey) -> Option<Self> {
         let roof: Self = serde_json::from_str(text).ok()?;
-        (roof.version == VERSION && roof.device == DeviceKey::of(profile)).then_some(roof)
+        (roof.version == VERSION && roof.device == *device).then_some(roof)
     }
 
     /// Billions of operations a second in the arithmetic of a precision.
@@ -129,6 +128,7 @@ impl Roof {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gpu::DeviceProfile;
 
     fn sample() -> Roof {
         Roof {
@@ -151,10 +151,11 @@ mod tests {
     #[test]
     fn a_roof_is_read_for_its_own_device_alone() {
         let text = serde_json::to_string(&sample()).unwrap_or_default();
-        assert_eq!(Roof::load(&text, &DeviceProfile::desktop()), Some(sample()));
-        assert_eq!(Roof::load(&text, &DeviceProfile::phone()), None);
-        assert_eq!(Roof::load(&text.replace("\"version\":1", "\"version\":0"), &DeviceProfile::desktop()), None);
-        assert_eq!(Roof::load("{", &DeviceProfile::desktop()), None);
+        let desktop = DeviceKey::of(&DeviceProfile::desktop());
+        assert_eq!(Roof::load(&text, &desktop), Some(sample()));
+        assert_eq!(Roof::load(&text, &DeviceKey::of(&DeviceProfile::phone())), None);
+        assert_eq!(Roof::load(&text.replace("\"version\":1", "\"version\":0"), &desktop), None);
+        assert_eq!(Roof::load("{", &desktop), None);
     }
 
     #[test]

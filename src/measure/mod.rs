@@ -14,6 +14,8 @@ mod network;
 mod odd;
 #[cfg(not(target_arch = "wasm32"))]
 mod problem;
+#[cfg(not(target_arch = "wasm32"))]
+mod ratio;
 mod result;
 #[cfg(not(target_arch = "wasm32"))]
 mod stopwatch;
@@ -24,6 +26,8 @@ pub use kernels::{KernelOptions, kernels, kernels_telling, tolerance};
 pub use network::{Comparison, Latency, Profile, RunOptions, StepTime, compare, latency, median_interval, profile};
 #[cfg(not(target_arch = "wasm32"))]
 pub use problem::traffic;
+#[cfg(not(target_arch = "wasm32"))]
+pub use ratio::Ratio;
 pub use result::{CandidateResult, CaseResult, Clock, Times, Verdict, fingerprint, quantile};
 #[cfg(not(target_arch = "wasm32"))]
 pub use stopwatch::Stopwatch;

@@ -98,7 +98,12 @@ pub struct TuningRecord {
 impl TuningRecord {
     /// An empty record for a device.
     pub fn new(profile: &DeviceProfile) -> Self {
-        Self { version: VERSION, device: DeviceKey::of(profile), cases: BTreeMap::new() }
+        Self::of(DeviceKey::of(profile))
+    }
+
+    /// An empty record for a device that need not be here.
+    pub fn of(device: DeviceKey) -> Self {
+        Self { version: VERSION, device, cases: BTreeMap::new() }
     }
 
     /// The key of a case: `pointwise 1x 56x56x24-144 relu6 f32`. On which side the zeros are takes no time, so PyTorch's

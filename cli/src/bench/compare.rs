@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use mobilenet_wgpu::Model;
 use mobilenet_wgpu::engine::{Input, Session, SessionOptions};
 use mobilenet_wgpu::kernel::OpKind;
-use mobilenet_wgpu::measure::{self, RunOptions};
+use mobilenet_wgpu::measure::{self, Ratio, RunOptions};
 use mobilenet_wgpu::plan::Preference;
 use serde_json::json;
 
@@ -34,13 +34,13 @@ pub fn run(
     let found = measure::compare((a, Input::Tensor(&inputs[0])), (b, Input::Tensor(&inputs[1])), options)?;
     // Settings of two batches are compared by the picture.
     let pictures = f64::from(inputs[0].batch) / f64::from(inputs[1].batch);
-    let (ratio, low, high) = (found.ratio * pictures, found.low * pictures, found.high * pictures);
+    let ratio = Ratio::from(&found).scaled(pictures);
     let mut out = Output::new();
     if json {
         out.json_pretty(&json!({
             "a": {"settings": settings[0], "times": found.a},
             "b": {"settings": settings[1], "times": found.b},
-            "ratio": ratio, "low": low, "high": high, "differs": low > 1.0 || high < 1.0,
+            "ratio": ratio.ratio, "low": ratio.low, "high": ratio.high, "differs": ratio.differs(),
         }))?;
         return out.flush();
     }
@@ -48,12 +48,7 @@ pub fn run(
         let ms = |ns: f64| ns / 1e6;
         out.line(format!("{setting:<40} median {:9.3} ms   min {:9.3}   batch {}, {} runs", ms(l.median), ms(l.min), l.batch, l.runs))?;
     }
-    let verdict = match () {
-        () if low > 1.0 => format!("the second takes {ratio:.3} times as long"),
-        () if high < 1.0 => format!("the second is {:.3} times as fast", 1.0 / ratio),
-        () => "no difference beyond noise".to_string(),
-    };
-    out.line(format!("ratio {ratio:.3} (95 %: {low:.3} to {high:.3}): {verdict}"))?;
+    out.line(ratio)?;
     out.flush()
 }
 

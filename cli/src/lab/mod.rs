@@ -1,13 +1,19 @@
 //! The commands of `mobilenet lab`, one file each: thin layers over the library's `lab` and `measure`.
 
+pub mod adopt;
 mod bench;
+pub mod compare;
 pub mod list;
+pub mod look;
 pub mod new;
 mod record;
+pub mod report;
 pub mod roof;
 pub mod run;
+pub mod separable;
 mod shape;
 pub mod show;
+pub mod sweep;
 mod table;
 mod watch;
 pub mod worker;

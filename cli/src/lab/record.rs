@@ -25,7 +25,6 @@ pub fn append(path: &Path, entries: &[Entry]) -> Outcome<()> {
 }
 
 /// Results of the lab, or a tuning record.
-#[allow(dead_code)]
 pub fn load(path: &Path) -> Outcome<Vec<Entry>> {
     let entries = read_entries(&read(path)?).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
     if entries.is_empty() {

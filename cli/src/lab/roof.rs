@@ -24,20 +24,24 @@ pub struct Arguments {
     device: DeviceOptions,
 }
 
-fn place(engine: &Engine) -> Option<PathBuf> {
-    let name = format!("{}.json", DeviceKey::of(engine.profile()).file_stem());
-    config::folder().map(|folder| folder.join("roof").join(name))
+fn place(device: &DeviceKey) -> Option<PathBuf> {
+    config::folder().map(|folder| folder.join("roof").join(format!("{}.json", device.file_stem())))
 }
 
 /// The roof as it is on record; one that is damaged or of another driver is none.
 pub fn known(engine: &Engine) -> Option<Roof> {
-    Roof::load(&std::fs::read_to_string(place(engine)?).ok()?, engine.profile())
+    of(&DeviceKey::of(engine.profile()))
+}
+
+/// [`known`] of a device that need not be here.
+pub fn of(device: &DeviceKey) -> Option<Roof> {
+    Roof::load(&std::fs::read_to_string(place(device)?).ok()?, device)
 }
 
 /// Measures the roof and keeps it.
 pub fn measured(engine: &Engine, watch: &Stopwatch) -> Outcome<Roof> {
     let roof = Roof::measure(engine, watch)?;
-    if let Some(path) = place(engine) {
+    if let Some(path) = place(&roof.device) {
         tuning::save(&path, &serde_json::to_string_pretty(&roof).unwrap_or_default())?;
     }
     Ok(roof)
