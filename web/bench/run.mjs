@@ -6,6 +6,8 @@
 // values in host memory to logits in host memory, the engines in turn. Medians; milliseconds.
 
 import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { open } from "../tests/browser.mjs";
@@ -48,6 +50,21 @@ async function measure({ names, folder, exported, rounds }) {
   return result;
 }
 
+/** What the figures were measured with: without it they belong nowhere. */
+async function circumstances() {
+  const page = await chromium.page();
+  const adapter = await page.evaluate(async () => {
+    const { vendor, architecture, device, description } = (await navigator.gpu.requestAdapter()).info;
+    return [vendor, architecture, device, description].filter(Boolean).join(" ");
+  });
+  await page.context().close();
+  const version = (name) => JSON.parse(readFileSync(join(here, "node_modules", name, "package.json"))).version;
+  const others = `tfjs ${version("@tensorflow/tfjs-core")}, ONNX Runtime Web ${version("onnxruntime-web")}`;
+  const processor = `${cpus().length} x ${cpus()[0].model.trim()}`;
+  return `${new Date().toISOString().slice(0, 10)}; Chromium ${chromium.browser.version()}; adapter ${adapter}; ${processor}; ${others}; medians of ${colds} cold and ${rounds} warm rounds`;
+}
+
+console.log(`${await circumstances()}\n`);
 console.log("| model | engine | cold ms | warm ms | error | warm, of ours |\n|---|---|---|---|---|---|");
 for (const argument of process.argv.slice(2)) {
   const [title, folder, exported] = argument.split("=");
