@@ -40,6 +40,21 @@ pub fn save(path: &Path, text: &str) -> Outcome<()> {
     })
 }
 
+fn read(file: &str) -> Outcome<TuningRecord> {
+    let text = std::fs::read_to_string(file).map_err(|e| Failure::new(format!("--tuning {file}: cannot be read: {e}")))?;
+    TuningRecord::parse(&text).map_err(|e| Failure::new(format!("--tuning {file}: {e}")))
+}
+
+/// A made-up browser's device as the one that a browser's record names, so that what was measured there counts.
+pub fn as_recorded(profile: DeviceProfile, wish: Option<&str>) -> Outcome<DeviceProfile> {
+    let Some(file) = wish.filter(|wish| !["none", "shipped"].contains(wish)) else { return Ok(profile) };
+    let device = read(file)?.device;
+    if !profile.web || device.backend != profile.backend {
+        return Ok(profile);
+    }
+    Ok(DeviceProfile { name: device.adapter, driver: device.driver, ..profile })
+}
+
 /// The records that `--tuning` asks for: a file, `shipped` (those of the program alone) or `none`; by default the user's
 /// own before those of the program.
 pub fn asked(wish: Option<&str>, profile: &DeviceProfile) -> Outcome<Tuning> {
@@ -47,8 +62,7 @@ pub fn asked(wish: Option<&str>, profile: &DeviceProfile) -> Outcome<Tuning> {
         Some("none") => Ok(Tuning::none()),
         Some("shipped") => Ok(Tuning::default()),
         Some(file) => {
-            let text = std::fs::read_to_string(file).map_err(|e| Failure::new(format!("--tuning {file}: cannot be read: {e}")))?;
-            let record = TuningRecord::parse(&text).map_err(|e| Failure::new(format!("--tuning {file}: {e}")))?;
+            let record = read(file)?;
             if record.device.likeness(profile) == 0 {
                 crate::failure::tell(&format!("note: {file} is of {}, not of {}: it is not used", record.device.adapter, profile.name));
             }

@@ -250,3 +250,32 @@ fn without_an_adapter_the_cpu_does_it() {
     assert!(ran.err.contains("on the CPU"), "{}", ran.err);
     assert_eq!(lines(&ran)[0]["predictions"][0]["label"], "cat");
 }
+
+/// The record is what the demo's bench in Chromium gave, a few cases of it; kernels that were edited since would be
+/// stale, which is not what is tried here.
+#[test]
+fn a_browsers_record_plans_for_its_device() {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/records/browser.json")).unwrap();
+    let mut record: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(record["adapter_info"]["vendor"], "google");
+    let table = mobilenet_wgpu::kernel::variants();
+    for (key, case) in record["cases"].as_object_mut().unwrap() {
+        for candidate in case["candidates"].as_array_mut().unwrap() {
+            let is = |v: &&mobilenet_wgpu::kernel::Variant| key.starts_with(&format!("{} ", v.op)) && candidate["variant"] == *v.name;
+            let Some(variant) = table.iter().find(is) else { continue };
+            candidate["fingerprint"] = mobilenet_wgpu::measure::fingerprint(variant).into();
+        }
+    }
+    let folder = Folder::new();
+    folder.write("browser.json", record.to_string().as_bytes());
+    let file = folder.join("browser.json");
+    let ran = mobilenet(["plan", "--device", "web", "--json", "--model", "builtin", "--tuning", file.to_str().unwrap()]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
+    let plan: Value = serde_json::from_str(&ran.out).unwrap();
+    let steps = plan["plan"]["steps"].as_array().unwrap();
+    let measured = steps.iter().filter(|s| s["why"]["by"] == "record").count();
+    assert!(measured > 0 && ran.out.contains("swiftshader"), "{}", ran.out);
+    // On another device it is read, said not to count, and does not.
+    let other = mobilenet(["plan", "--device", "desktop", "--model", "builtin", "--tuning", file.to_str().unwrap()]);
+    assert!(other.code == 0 && other.err.contains("is of google swiftshader"), "{other:?}");
+}

@@ -92,6 +92,9 @@ pub struct TuningRecord {
     version: u32,
     /// The device.
     pub device: DeviceKey,
+    /// What else a browser tells of its adapter (`GPUAdapterInfo`), for people; nothing is chosen by it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub adapter_info: BTreeMap<String, String>,
     cases: BTreeMap<String, CaseRecord>,
 }
 
@@ -103,7 +106,7 @@ impl TuningRecord {
 
     /// An empty record for a device that need not be here.
     pub fn of(device: DeviceKey) -> Self {
-        Self { version: VERSION, device, cases: BTreeMap::new() }
+        Self { version: VERSION, device, adapter_info: BTreeMap::new(), cases: BTreeMap::new() }
     }
 
     /// The key of a case: `pointwise 1x 56x56x24-144 relu6 f32`. On which side the zeros are takes no time, so PyTorch's
@@ -140,7 +143,11 @@ impl TuningRecord {
     pub fn save(&self) -> String {
         let cases = self.cases.iter().map(|(key, case)| format!("{}:{}", json(key), json(case)));
         let (cases, device) = (cases.collect::<Vec<_>>().join(",\n"), json(&self.device));
-        format!("{{\"version\":{},\"device\":{device},\"cases\":{{\n{cases}\n}}}}\n", self.version)
+        let info = match self.adapter_info.is_empty() {
+            true => String::new(),
+            false => format!("\"adapter_info\":{},", json(&self.adapter_info)),
+        };
+        format!("{{\"version\":{},\"device\":{device},{info}\"cases\":{{\n{cases}\n}}}}\n", self.version)
     }
 
     /// The record as it ships: times rounded to nanoseconds, without cases' fields that their keys tell.

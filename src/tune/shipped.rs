@@ -5,7 +5,12 @@ use crate::gpu::DeviceProfile;
 use std::sync::OnceLock;
 
 /// Each file is [`TuningRecord::compact`] of a record, as `mobilenet tune --compact` writes it.
+#[cfg(not(target_arch = "wasm32"))]
 const FILES: &[&str] = &[include_str!("shipped/llvmpipe-mesa-22.json")];
+
+/// None of them is of a browser's device, and a page would download them.
+#[cfg(target_arch = "wasm32")]
+const FILES: &[&str] = &[];
 
 /// The record that speaks best for a device, if any does.
 pub(super) fn for_device(profile: &DeviceProfile) -> Option<&'static TuningRecord> {

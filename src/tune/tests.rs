@@ -137,3 +137,14 @@ fn records_speak_for_their_adapter_whatever_its_version() {
     assert_eq!(key.likeness(&mesa("SwiftShader", "llvmpipe Mesa 22.3.6")), 0);
     assert_eq!(key.file_stem(), "vulkan-llvmpipe-llvm-15-0-6-256-bits-llvmpipe-mesa-22-3-6-llvm-15-0-6");
 }
+
+#[test]
+fn what_a_browser_tells_of_its_adapter_stays_in_its_record() {
+    let browser = DeviceProfile { name: "apple metal-3".into(), driver: String::new(), ..DeviceProfile::web() };
+    let mut record = record(&browser, &[("split_k", 5.0), ("register_tile", 9.0)]);
+    assert!(!record.save().contains("adapter_info"), "nothing where nothing is told");
+    record.adapter_info.insert("vendor".into(), "apple".into());
+    let read = TuningRecord::parse(&record.save()).unwrap();
+    assert_eq!(read, record);
+    assert_eq!(winner(&Tuning::none().with(read), &browser).as_deref(), Some("split_k"));
+}

@@ -45,13 +45,29 @@ async function load(weights: Weights): Promise<void> {
   }
 }
 
+const sentence = (key: string) => (key.charAt(0).toUpperCase() + key.slice(1)).replaceAll("_", " ");
+
+/** A device's property in words; nothing where the browser tells nothing. */
+function fact(key: string, value: unknown): string {
+  if (key === "backend" || value === null || value === "") return "";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  const bytes = ["max_buffer_size", "max_storage_binding", "max_workgroup_memory"].includes(key);
+  if (typeof value === "number") return bytes ? binary(value) : value.toLocaleString("en");
+  return String(value);
+}
+
+const binary = (bytes: number) => (bytes >= 1 << 20 ? `${Math.round(bytes / (1 << 20))} MiB` : `${Math.round(bytes / 1024)} KiB`);
+
 function describe({ info }: MobileNet): void {
   const rows: [string, string][] = [
     ["Model", `${info.recognition.architecture}, ${info.recognition.parameters.toLocaleString("en")} parameters, names of ${info.recognition.scheme}`],
     ["Input", info.size.join(" x ")],
     ["Backend", info.backend],
   ];
-  for (const [key, value] of Object.entries(info.device ?? {})) rows.push([key.replaceAll("_", " "), String(value)]);
+  for (const [key, value] of Object.entries(info.device ?? {})) {
+    const told = fact(key, value);
+    if (told) rows.push([sentence(key), told]);
+  }
   if (info.dispatches) rows.push(["Dispatches", String(info.dispatches)]);
   if (info.bytes) rows.push(["Weights", `${(info.bytes.weights / 1e6).toFixed(1)} MB`], ["Activations", `${(info.bytes.activations / 1e6).toFixed(1)} MB`]);
   facts(byId("adapter"), rows);

@@ -12,6 +12,7 @@ use mobilenet_wgpu::plan::Preference;
 use mobilenet_wgpu::tune::TuningRecord;
 use mobilenet_wgpu::{Classifier, Error, Model, Result, Tensor};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 
 /// Largest relative error of the network's outputs with kernels that count as right.
@@ -63,6 +64,7 @@ pub async fn bench(
         on_progress.call2(&JsValue::NULL, &((round + 1) as u32).into(), &(rounds as u32).into())?;
     }
     let mut record = TuningRecord::new(engine.profile());
+    record.adapter_info = adapter_info(engine);
     let mut drawn = Vec::new();
     for Layer { case, nodes, candidates } in layers {
         let candidates_json = candidates.iter().map(|c| json!({ "variant": c.variant, "ns": c.ns(), "right": c.verdict.is_right() }));
@@ -72,6 +74,17 @@ pub async fn bench(
         record.insert(CaseResult { case, precision: options.precision, clock, candidates }, measured as u64);
     }
     Ok(json!({ "record": record.save(), "layers": drawn, "clock": clock }).to_string())
+}
+
+/// The browser's `GPUAdapterInfo`, as far as it tells.
+fn adapter_info(engine: &Engine) -> BTreeMap<String, String> {
+    const TOLD: [&str; 7] = ["vendor", "architecture", "device", "description", "subgroupMinSize", "subgroupMaxSize", "isFallbackAdapter"];
+    let get = |of: &JsValue, name: &str| js_sys::Reflect::get(of, &name.into()).ok().filter(|v| !v.is_undefined() && !v.is_null());
+    let device: Option<&JsValue> = engine.device().as_webgpu().map(AsRef::as_ref);
+    let Some(info) = device.and_then(|device| get(device, "adapterInfo")) else { return BTreeMap::new() };
+    let text = |v: JsValue| v.as_string().or_else(|| Some(v.as_f64()?.to_string())).or_else(|| Some(v.as_bool()?.to_string()));
+    let told = TOLD.iter().filter_map(|name| Some((name.to_string(), text(get(&info, name)?)?)));
+    told.filter(|(_, value)| !value.is_empty()).collect()
 }
 
 /// Runs the network with one choice of kernels and adds what is new to the layers.

@@ -1,7 +1,7 @@
 // The demo page as a visitor meets it. Screenshots are left in tests/screenshots, to be looked at.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -69,7 +69,16 @@ test("the bench gives a record to download, on a phone's width, in the dark, by 
   assert.equal(wide, false, "the page scrolls sideways");
   const [download] = await Promise.all([page.waitForEvent("download"), page.click("#download")]);
   assert.equal(download.suggestedFilename(), "tuning.json");
+  // What the native tool reads: cli/tests has such a record.
+  const record = JSON.parse(readFileSync(await download.path(), "utf8"));
+  assert.equal(record.version, 1);
+  assert.equal(record.device.backend, "webgpu");
+  assert.equal(record.adapter_info.vendor, "google", JSON.stringify(record.adapter_info));
+  assert.ok(Object.keys(record.cases).length > 10);
+  if (process.env.KEEP_RECORD) await download.saveAs(process.env.KEEP_RECORD);
+  await page.locator(".layer").nth(2).scrollIntoViewIfNeeded();
+  await page.screenshot({ path: join(shots, "bench-phone-dark-layers.png") });
   await page.click("#tab-device");
-  await page.screenshot({ path: join(shots, "device-phone-dark.png") });
+  await page.screenshot({ path: join(shots, "device-phone-dark.png"), fullPage: true });
   quiet(page);
 });

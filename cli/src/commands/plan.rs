@@ -19,6 +19,7 @@ Examples:
   mobilenet plan                            for the model and the GPU that `classify` would take
   mobilenet plan --model model.safetensors --batch 8 --precision f16-storage
   mobilenet plan --device phone             for a device that is not here: no GPU is needed
+  mobilenet plan --device web --tuning tuning.json   for the browser whose bench wrote the record
   mobilenet plan --json | jq '.plan.steps[] | {node, variant, why}'";
 
 /// What would run here: kernels, dispatches, buffers, bytes, and why
@@ -62,7 +63,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let (model, source) = model::load(&arguments.model)?;
     let own = Kernels::read(&arguments.device)?;
     let (profile, variants) = match arguments.kind {
-        Some(kind) => (made_up(kind), [kernel::variants(), own.variants().to_vec()].concat()),
+        Some(kind) => {
+            let table = [kernel::variants(), own.variants().to_vec()].concat();
+            (tuning::as_recorded(made_up(kind), arguments.device.tuning.as_deref())?, table)
+        }
         None => {
             let engine = backend::engine(&arguments.device, &own)?;
             (engine.profile().clone(), engine.variants().to_vec())
