@@ -256,3 +256,37 @@ fn a_watched_file_is_run_again_when_it_is_saved() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn a_budget_bounds_a_run_and_what_did_not_fit_is_told() {
+    let none = mobilenet(["lab", "run", "pointwise", "--budget", "0s", "--no-roof"]);
+    if no_adapter(&none) {
+        return;
+    }
+    assert!(none.code == 0 && none.out.contains("no time was left for") && none.out.contains("--budget"), "{none:?}");
+    // One layer with the defaults, on whatever adapter there is; the roof is measured on the way.
+    let folder = Folder::new();
+    let start = std::time::Instant::now();
+    let ran = mobilenet_with(["lab", "run", "pointwise"], &[("MOBILENET_CONFIG_DIR", folder.path())], b"");
+    assert!(ran.code == 0 && ran.out.contains("of roof") && ran.out.contains(" %"), "{ran:?}");
+    assert!(start.elapsed().as_secs() < 60, "it takes half of that on two busy cores: {:?}", start.elapsed());
+    assert_eq!(std::fs::read_dir(folder.join("roof")).unwrap().count(), 1, "the roof is kept");
+    assert_eq!(mobilenet(["lab", "run", "pointwise", "--budget", "soon"]).code, 2);
+}
+
+#[test]
+fn the_tutorials_kernel_is_right_where_it_applies() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lab/stem.wgsl");
+    let run = |shape| mobilenet(["lab", "run", "--shape", shape, "--stride", "2", "--rounds", "1", "--no-roof", "--json", "--wgsl", file]);
+    let ran = run("33x31x3x32");
+    if no_adapter(&ran) {
+        return;
+    }
+    let value: serde_json::Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {ran:?}"));
+    let stem = value[0]["candidates"].as_array().unwrap().iter().find(|c| c["variant"] == "stem");
+    // Where subgroups are not 8 wide it would be wrong, and the lab is there to say so.
+    if mobilenet(["lab", "run", "convolution", "--shape", "33x31x3x32", "--rounds", "1", "--no-roof"]).out.contains("subgroup8_14") {
+        assert_eq!(stem.unwrap()["is"], "right", "{ran:?}");
+    }
+    assert!(!run("33x31x24x32").out.contains("\"stem\""), "it is not for many channels");
+}

@@ -25,20 +25,47 @@ pub fn run(arguments: &Arguments) -> Outcome {
         let value = |v: &&Variant| {
             json!({
                 "op": v.op, "variant": v.name, "file": v.file, "computes": v.summary, "packing": v.packing,
-                "invocations": v.invocations, "workgroup_memory": v.workgroup_memory, "parameters": v.parameters,
+                "where": place(v), "invocations": v.invocations, "workgroup_memory": v.workgroup_memory, "parameters": v.parameters,
             })
         };
         out.json_pretty(&rows.iter().map(value).collect::<Vec<_>>())?;
     } else {
         let mut lines = Table::new(&["op", "variant", "threads", "memory", "parameters", "computes", "file"], &[2, 3]);
-        for v in rows {
+        for v in &rows {
             let parameters = v.parameters.iter().map(|(n, value)| format!("{n}={value}")).collect::<Vec<_>>().join(" ");
             let memory = if v.workgroup_memory > 0 { v.workgroup_memory.to_string() } else { String::new() };
             let cells = [v.op.name(), &v.name, &v.invocations.to_string(), &memory, &parameters, &v.summary, &v.file];
             lines.row(cells.map(str::to_string));
         }
         lines.write(&mut out)?;
+        // For all ops it would be too much to read.
+        if arguments.op.is_some() {
+            out.line("")?;
+            rows.iter().filter(|v| !place(v).is_empty()).try_for_each(|v| out.line(format!("{}: {}", v.name, place(v))))?;
+        }
     }
     out.flush()?;
     Ok(Status::Good)
+}
+
+/// Where a kernel is the good one: what its file says behind `// Where`, and the lines that belong to it.
+fn place(variant: &Variant) -> String {
+    let mut words = Vec::new();
+    let mut lines = variant.source.lines().skip_while(|line| !line.starts_with("// Where"));
+    words.extend(lines.next().and_then(|line| line.strip_prefix("// Where")).map(str::trim));
+    words.extend(lines.map_while(|line| line.strip_prefix("//   ")).map(str::trim));
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kernel_that_is_not_alone_says_where_it_is_good() {
+        let table = variants();
+        for variant in table.iter().filter(|v| table.iter().filter(|o| o.op == v.op).count() > 1) {
+            assert!(place(variant).len() > 10, "{}: {}", variant.file, place(variant));
+        }
+    }
 }

@@ -79,9 +79,9 @@ fn once(arguments: &Arguments) -> Outcome {
     // Read before anything is opened: mistakes in the file are told at once.
     let own = arguments.own.read(arguments.cases.op)?;
     let cases = arguments.cases.cases(own.as_ref())?;
-    let start = Instant::now();
     let bench = Bench::open(&arguments.device, &arguments.variant, !arguments.no_roof && arguments.budget >= Duration::from_secs(10))?;
-    let entries = measure(arguments, &bench, own.as_ref(), cases, start)?;
+    // The roof is measured once in a machine's life, and no part of the run.
+    let entries = measure(arguments, &bench, own.as_ref(), cases, Instant::now())?;
     if let Some(path) = &arguments.output {
         record::append(path, &entries)?;
     }

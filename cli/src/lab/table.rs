@@ -40,11 +40,9 @@ fn skipped(out: &mut Output, entry: &Entry) -> Outcome<()> {
         return Ok(());
     }
     let compile: f64 = entry.result.candidates.iter().filter_map(|c| c.compile).sum();
-    out.line(format!(
-        "no time was left for {}; compiling the others took {:.2} s of it\nnext: a larger --budget, or --variant",
-        [names, untimed].concat().join(", "),
-        compile / 1e9
-    ))
+    let spent = if compile > 0.0 { format!("; compiling the others took {:.2} s of it", compile / 1e9) } else { String::new() };
+    let names = [names, untimed].concat().join(", ");
+    out.line(format!("no time was left for {names}{spent}\nnext: a larger --budget, or --variant"))
 }
 
 /// What became of a candidate, in words.

@@ -19,9 +19,11 @@ impl Axis {
 
     /// Between round numbers around `low` and `high`, which are positive.
     pub fn log(low: f64, high: f64, from: f64, to: f64) -> Self {
-        let low = low.max(1e-12).log10().floor();
-        let high = high.max(1e-12).log10().ceil().max(low + 1.0);
-        Self { low: 10f64.powf(low), high: 10f64.powf(high), from, to, log: true }
+        let (low, high) = (low.max(1e-12), high.max(1e-12));
+        let power = |v: f64| 10f64.powf(v.log10().floor());
+        let below = [5.0, 2.0, 1.0].into_iter().map(|t| t * power(low)).find(|v| *v <= low * 1.001).unwrap_or(low);
+        let above = [1.0, 2.0, 5.0, 10.0].into_iter().map(|t| t * power(high)).find(|v| *v >= high * 0.999).unwrap_or(high);
+        Self { low: below, high: above.max(2.0 * below), from, to, log: true }
     }
 
     /// Where a value is; what is beyond the ends is at them.
@@ -55,10 +57,10 @@ impl Axis {
             let count = (self.high / step).round() as u32;
             return (0..=count).map(|i| f64::from(i) * step).map(|v| (v, number(v))).collect();
         }
-        let decades = (self.high / self.low).log10().round() as i32;
-        let within: &[f64] = if decades <= 2 { &[1.0, 2.0, 5.0] } else { &[1.0] };
-        let values = (0..=decades).flat_map(|d| within.iter().map(move |w| w * 10f64.powi(d)));
-        values.map(|v| v * self.low).filter(|v| *v <= self.high * 1.001).map(|v| (v, number(v))).collect()
+        let within: &[f64] = if self.high / self.low <= 101.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        let (first, last) = (self.low.log10().floor() as i32, self.high.log10().ceil() as i32);
+        let values = (first..=last).flat_map(|d| within.iter().map(move |w| w * 10f64.powi(d)));
+        values.filter(|v| (self.low * 0.999..=self.high * 1.001).contains(v)).map(|v| (v, number(v))).collect()
     }
 }
 
@@ -82,7 +84,8 @@ mod tests {
     fn ticks_are_round_and_inside() {
         let labels = |axis: &Axis| axis.ticks().into_iter().map(|(_, label)| label).collect::<Vec<_>>();
         assert_eq!(labels(&Axis::linear(9.0, 0.0, 1.0)), ["0", "2", "4", "6", "8", "10"]);
-        assert_eq!(labels(&Axis::log(0.3, 40.0, 0.0, 1.0)), ["0.1", "1", "10", "100"]);
+        assert_eq!(labels(&Axis::log(0.3, 40.0, 0.0, 1.0)), ["1", "10"]);
+        assert_eq!(labels(&Axis::log(0.9, 14.0, 0.0, 1.0)), ["0.5", "1", "2", "5", "10", "20"]);
         let axis = Axis::log(1.0, 100.0, 10.0, 30.0);
         assert!((axis.at(10.0) - 20.0).abs() < 1e-9);
         assert_eq!((axis.at(1e9), axis.at(0.0)), (30.0, 10.0));

@@ -26,7 +26,7 @@ pub fn roofline(entries: &[Entry]) -> String {
     if let Some(roof) = roof {
         lines(&mut drawing, roof, entries, &x, &y);
     }
-    let names = colours(entries.iter().map(|e| e.result.case.op.name()));
+    let names = colours(points.iter().map(|p| p.op));
     // The fastest on top of the others.
     for best in [false, true] {
         for p in points.iter().filter(|p| p.best == best) {
@@ -85,7 +85,10 @@ fn lines(drawing: &mut Drawing, roof: &Roof, entries: &[Entry], x: &Axis, y: &Ax
         if name == "memory" {
             drawing.path(&[[x.at(begin), y.at(rate * begin)], [x.at(end), y.at(rate * end)]], COLOURS[7], true);
         }
-        let middle = (begin * end).sqrt();
-        drawing.text([x.at(middle) + 8.0, y.at(rate * middle) + 14.0], Anchor::Start, 11, &format!("{name}: {rate:.1} GB/s"));
+        // Near the lower end, where few kernels are: the caches' name over its line, the memory's under it.
+        let ([dx, dy], anchor, share) =
+            if name == "memory" { ([10.0, 14.0], Anchor::Start, 0.12) } else { ([-6.0, -6.0], Anchor::End, 0.4) };
+        let at = begin * (end / begin).powf(share);
+        drawing.text([x.at(at) + dx, y.at(rate * at) + dy], anchor, 11, &format!("{name}: {rate:.1} GB/s"));
     }
 }
