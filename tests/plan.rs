@@ -45,6 +45,7 @@ fn text(plan: &Plan) -> String {
             Why::Record(_) => "record",
             Why::ShippedRecord(_) => "shipped record",
             Why::CostModel { .. } => "cost model",
+            Why::Shared { .. } => "shared",
         };
         let [x, y, z] = step.workgroups;
         let inputs = [Some(&step.input), step.residual.as_ref()].into_iter().flatten().map(source).collect::<Vec<_>>().join("+");

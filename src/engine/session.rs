@@ -31,6 +31,8 @@ pub struct SessionOptions {
     pub prefer: Vec<Preference>,
     /// Records of measurements, asked before the cost model; those that ship with the crate by default.
     pub tuning: Tuning,
+    /// Runs within which a kernel has to repay its compile time (see [`PlanOptions::runs`]).
+    pub runs: u32,
     /// Inferences that can be under way at one time.
     pub in_flight: usize,
 }
@@ -45,6 +47,7 @@ impl Default for SessionOptions {
             without_passes: Vec::new(),
             prefer: Vec::new(),
             tuning: Tuning::default(),
+            runs: crate::plan::RUNS,
             in_flight: 2,
         }
     }
@@ -91,6 +94,7 @@ impl Engine {
             precision: options.precision,
             prefer: options.prefer.clone(),
             tuning: options.tuning.clone(),
+            runs: options.runs,
         };
         let plan = Plan::fitting(&graph, self.profile(), self.variants(), &plan_options)?;
         Session::new(self.clone(), plan, names, owner, evaluate, options.in_flight.max(1)).await

@@ -6,8 +6,8 @@ use crate::gpu::{DeviceClass, DeviceProfile};
 pub(super) fn variants() -> Vec<Variant> {
     let strip = |name, file, source, summary| Variant {
         invocations: 8,
-        geometry: strips,
-        cost: strip_cost,
+        geometry: |case, profile| strips(case, profile, 4),
+        cost: |case, profile| strip_cost(case, profile, if case.stride == 1 { 6 } else { 9 }, 4),
         ..row(OpKind::Depthwise, name, file, source, summary)
     };
     vec![
@@ -22,6 +22,7 @@ pub(super) fn variants() -> Vec<Variant> {
                     DeviceClass::Discrete => threads * taps * 0.0012 + 1_500.0,
                 }
             },
+            compile_ms: 100.0,
             ..row(
                 OpKind::Depthwise,
                 "direct",
@@ -31,7 +32,22 @@ pub(super) fn variants() -> Vec<Variant> {
             )
         },
         Variant {
+            applies: |case, _| {
+                if case.kernel == [3, 3] && case.stride <= 2 { Ok(()) } else { Err("it is for 3x3 filters at stride 1 or 2") }
+            },
+            geometry: |case, profile| strips(case, profile, 4 - case.stride),
+            cost: |case, profile| strip_cost(case, profile, 5, 4 - case.stride),
+            compile_ms: 230.0,
+            ..strip(
+                "strip",
+                "shaders/depthwise/strip.wgsl",
+                include_str!("../../shaders/depthwise/strip.wgsl"),
+                "thread: a strip of 3 columns (2 at stride 2) x rows x 4 channels, every input loaded once; workgroup: 8 strips side by side in channels",
+            )
+        },
+        Variant {
             applies: |case, _| three_by_three(case, 1),
+            compile_ms: 280.0,
             ..strip(
                 "strip_s1",
                 "shaders/depthwise/strip_s1.wgsl",
@@ -41,6 +57,7 @@ pub(super) fn variants() -> Vec<Variant> {
         },
         Variant {
             applies: |case, _| three_by_three(case, 2),
+            compile_ms: 350.0,
             ..strip(
                 "strip_s2",
                 "shaders/depthwise/strip_s2.wgsl",
@@ -50,10 +67,12 @@ pub(super) fn variants() -> Vec<Variant> {
         },
         Variant {
             applies: |case, _| three_by_three(case, 1),
+            compile_ms: 730.0,
             ..tile("tile_2x2_s1", "shaders/depthwise/tile_2x2_s1.wgsl", include_str!("../../shaders/depthwise/tile_2x2_s1.wgsl"))
         },
         Variant {
             applies: |case, _| three_by_three(case, 2),
+            compile_ms: 1050.0,
             ..tile("tile_2x2_s2", "shaders/depthwise/tile_2x2_s2.wgsl", include_str!("../../shaders/depthwise/tile_2x2_s2.wgsl"))
         },
     ]
@@ -99,18 +118,17 @@ fn rows(case: &Case, profile: &DeviceProfile) -> u32 {
     rows.max(case.output.height.div_ceil(most)).clamp(1, case.output.height)
 }
 
-fn strips(case: &Case, profile: &DeviceProfile) -> Geometry {
+fn strips(case: &Case, profile: &DeviceProfile, wide: u32) -> Geometry {
     let rows = rows(case, profile);
     let bands = case.output.height.div_ceil(rows);
-    Geometry { workgroups: [case.output.c4().div_ceil(8), case.output.width.div_ceil(4), case.batch * bands], rows, rounds: 9 }
+    Geometry { workgroups: [case.output.c4().div_ceil(8), case.output.width.div_ceil(wide), case.batch * bands], rows, rounds: 9 }
 }
 
-fn strip_cost(case: &Case, profile: &DeviceProfile) -> f64 {
+fn strip_cost(case: &Case, profile: &DeviceProfile, columns: u32, wide: u32) -> f64 {
     let rows = rows(case, profile);
     let bands = f64::from(case.output.height.div_ceil(rows));
-    let threads = f64::from(case.batch) * f64::from(case.output.width.div_ceil(4)) * f64::from(case.output.c4()) * bands;
-    let columns = if case.stride == 1 { 6.0 } else { 9.0 };
-    let loads = columns * f64::from(rows * case.stride + 3 - case.stride);
+    let threads = f64::from(case.batch) * f64::from(case.output.width.div_ceil(wide)) * f64::from(case.output.c4()) * bands;
+    let loads = f64::from(columns) * f64::from(rows * case.stride + 3 - case.stride);
     let per_load = match profile.class {
         DeviceClass::Software => 2.4,
         DeviceClass::Integrated => 0.015,

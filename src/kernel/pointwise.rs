@@ -20,6 +20,7 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant {
             geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 4),
             cost: |case, profile| gpu_cost(case, profile, 4, 16, 1.0),
+            compile_ms: 360.0,
             ..row(
                 OpKind::Pointwise,
                 "register_tile",
@@ -32,6 +33,7 @@ pub(super) fn variants() -> Vec<Variant> {
             workgroup_memory: 6144,
             geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 8),
             cost: |case, profile| gpu_cost(case, profile, 8, 16, if profile.class == DeviceClass::Software { 2.0 } else { 0.8 }),
+            compile_ms: 1040.0,
             ..row(
                 OpKind::Pointwise,
                 "workgroup_tile",
@@ -44,6 +46,7 @@ pub(super) fn variants() -> Vec<Variant> {
             workgroup_memory: 4096,
             geometry: |case, _| slices(case, 4),
             cost: |case, profile| gpu_cost(case, profile, 4, 2, 1.2),
+            compile_ms: 390.0,
             ..row(
                 OpKind::Pointwise,
                 "split_k",
@@ -59,6 +62,7 @@ pub(super) fn variants() -> Vec<Variant> {
             },
             geometry: |case, _| slices(case, 1),
             cost: |case, profile| gpu_cost(case, profile, 1, 2, 1.0),
+            compile_ms: 220.0,
             ..row(
                 OpKind::Pointwise,
                 "matvec",
@@ -73,6 +77,7 @@ pub(super) fn variants() -> Vec<Variant> {
             applies: subgroup8,
             geometry: |case, _| lanes(case, 14, 7),
             cost: |case, profile| lane_cost(case, profile, 14, 1.15),
+            compile_ms: 220.0,
             ..row(
                 OpKind::Pointwise,
                 "subgroup8_14",
@@ -87,6 +92,7 @@ pub(super) fn variants() -> Vec<Variant> {
             applies: subgroup8,
             geometry: |case, _| lanes(case, 28, 7),
             cost: |case, profile| lane_cost(case, profile, 28, 1.0),
+            compile_ms: 400.0,
             ..row(
                 OpKind::Pointwise,
                 "subgroup8_28",

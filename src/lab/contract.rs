@@ -236,6 +236,7 @@ impl UserKernel {
             geometry: |_, _| Default::default(),
             workgroups: Some(workgroups),
             cost: |_, _| f64::MAX,
+            compile_ms: 0.0,
         })
     }
 }

@@ -154,6 +154,7 @@ fn read_key(settings: &mut Settings, key: &str, text: &str, config: &MobileNetCo
         "std" => put(&mut settings.std, values().and_then(|v| std(&v))),
         "interpolation" => put(&mut settings.interpolation, interpolation(text)),
         "crop_pct" => put(&mut settings.crop_pct, text.parse().ok().and_then(crop)),
+        "resize" => put(&mut settings.resize, (text.to_lowercase() == "squash").then_some(Resize::Squash)),
         "input_size" => put(&mut settings.input_size, size(text)),
         "strides" => put(&mut settings.strides, strides(text).filter(|s| config.clone().with_strides(s).is_ok())),
         "labels" => put(&mut settings.labels, labels(text, config.classes)),

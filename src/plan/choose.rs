@@ -4,6 +4,7 @@
 use super::PlanOptions;
 use crate::gpu::DeviceProfile;
 use crate::kernel::{Case, OpKind, Variant};
+use crate::tune::Timed;
 use crate::{Error, Result};
 use serde::Serialize;
 
@@ -37,6 +38,17 @@ pub enum Why {
         /// Its expected nanoseconds.
         runner_up_ns: f64,
     },
+    /// Other steps take it anyway: the faster one would not repay its compile time within [`PlanOptions::runs`].
+    Shared {
+        /// What it takes, in nanoseconds.
+        ns: f64,
+        /// The one that is faster here.
+        faster: String,
+        /// What that would gain in a run, all of its steps together, in nanoseconds.
+        gain_ns: f64,
+        /// What it takes to compile, in nanoseconds.
+        compile_ns: f64,
+    },
 }
 
 impl Why {
@@ -44,7 +56,7 @@ impl Why {
     pub fn ns(&self) -> Option<f64> {
         match self {
             Why::Record(m) | Why::ShippedRecord(m) => Some(m.ns),
-            Why::CostModel { ns, .. } => Some(*ns),
+            Why::CostModel { ns, .. } | Why::Shared { ns, .. } => Some(*ns),
             Why::Preference | Why::OnlyOne => None,
         }
     }
@@ -63,26 +75,31 @@ pub struct Measured {
     pub measured: u64,
 }
 
-/// The row of the variant for a case, and why.
-pub(super) fn choose(
-    node: &str,
-    case: &Case,
-    profile: &DeviceProfile,
-    variants: &[Variant],
-    options: &PlanOptions,
-) -> Result<(usize, Why)> {
+/// A choice, and what it was made from.
+#[derive(Clone, Debug)]
+pub(super) struct Choice {
+    /// The row of the variant.
+    pub row: usize,
+    pub why: Why,
+    /// All that could be taken, with what each is expected to take; empty where the choice is not to be moved.
+    pub rivals: Vec<Timed>,
+}
+
+/// The variant for a case.
+pub(super) fn choose(node: &str, case: &Case, profile: &DeviceProfile, variants: &[Variant], options: &PlanOptions) -> Result<Choice> {
     let mut applicable = Vec::new();
     let mut reasons = Vec::new();
     for (row, variant) in variants.iter().enumerate().filter(|(_, v)| v.op == case.op) {
         match variant.check(case, profile) {
-            Ok(()) => applicable.push((row, (variant.cost)(case, profile))),
+            Ok(()) => applicable.push(Timed { row, ns: (variant.cost)(case, profile) }),
             Err(reason) => reasons.push(format!("{}: {reason}", variant.name)),
         }
     }
+    let fixed = |row, why| Choice { row, why, rivals: Vec::new() };
     let wish = options.prefer.iter().filter(|p| p.op == case.op);
     for preference in wish {
-        if let Some((row, _)) = applicable.iter().find(|(row, _)| variants[*row].name == preference.variant) {
-            return Ok((*row, Why::Preference));
+        if let Some(rival) = applicable.iter().find(|rival| variants[rival.row].name == preference.variant) {
+            return Ok(fixed(rival.row, Why::Preference));
         }
     }
     if applicable.len() > 1
@@ -90,14 +107,18 @@ pub(super) fn choose(
     {
         let (runner_up, runner_up_ns) = found.runner_up.unzip();
         let measured = Measured { ns: found.ns, runner_up, runner_up_ns, measured: found.measured };
-        return Ok((found.row, if found.shipped { Why::ShippedRecord(measured) } else { Why::Record(measured) }));
+        return Ok(match found.shipped {
+            true => Choice { row: found.row, why: Why::ShippedRecord(measured), rivals: found.times },
+            false => fixed(found.row, Why::Record(measured)),
+        });
     }
-    applicable.sort_by(|a, b| a.1.total_cmp(&b.1));
+    applicable.sort_by(|a, b| a.ns.total_cmp(&b.ns));
     match applicable[..] {
         [] => Err(Error::NoVariant { node: node.to_string(), reasons: reasons.join("; ") }),
-        [(row, _)] => Ok((row, Why::OnlyOne)),
-        [(row, ns), (second, runner_up_ns), ..] => {
-            Ok((row, Why::CostModel { ns, runner_up: variants[second].name.to_string(), runner_up_ns }))
+        [only] => Ok(fixed(only.row, Why::OnlyOne)),
+        [best, second, ..] => {
+            let why = Why::CostModel { ns: best.ns, runner_up: variants[second.row].name.to_string(), runner_up_ns: second.ns };
+            Ok(Choice { row: best.row, why, rivals: applicable })
         }
     }
 }

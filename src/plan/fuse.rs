@@ -23,7 +23,7 @@ fn decide(
     options: &PlanOptions,
 ) -> Option<bool> {
     let case = Case::of(graph, &candidate.fused, batch)?;
-    let (row, _) = choose(&candidate.fused.name, &case, profile, variants, options).ok()?;
+    let row = choose(&candidate.fused.name, &case, profile, variants, options).ok()?.row;
     let preferred = options.prefer.iter().any(|p| p.op == case.op && p.variant == variants[row].name);
     if preferred {
         return Some(true);
@@ -33,7 +33,7 @@ fn decide(
     for id in &candidate.separate {
         let node = graph.node(*id);
         let case = Case::of(graph, node, batch)?;
-        let (row, _) = choose(&node.name, &case, profile, variants, options).ok()?;
+        let row = choose(&node.name, &case, profile, variants, options).ok()?.row;
         separate += expected_ns(&case, row, profile, variants, options)?;
     }
     Some(fused < separate)

@@ -3,9 +3,12 @@
 mod choose;
 mod fuse;
 mod memory;
+mod settle;
 
 pub use choose::{Measured, Preference, Why};
 pub use memory::Assignment;
+
+use choose::Choice;
 
 use crate::gpu::DeviceProfile;
 use crate::graph::{BatchNorm, Conv2d, Graph, Groups, Node, NodeId, Op, Param, Shape};
@@ -15,7 +18,7 @@ use crate::{Error, Result};
 use serde::Serialize;
 
 /// What a plan is made for, beside the graph and the device.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct PlanOptions {
     /// Largest batch; 0 counts as 1.
     pub batch: u32,
@@ -25,7 +28,19 @@ pub struct PlanOptions {
     pub prefer: Vec<Preference>,
     /// Records of measurements, asked before the cost model.
     pub tuning: Tuning,
+    /// Runs within which a kernel has to repay its compile time, on devices that compile at the first dispatch. A user's own
+    /// record decides without regard to it.
+    pub runs: u32,
 }
+
+impl Default for PlanOptions {
+    fn default() -> Self {
+        Self { batch: 1, precision: Precision::F32, prefer: Vec::new(), tuning: Tuning::default(), runs: RUNS }
+    }
+}
+
+/// Runs within which kernels repay their compile time if nothing else is asked for: some ten seconds of a video.
+pub const RUNS: u32 = 250;
 
 /// Where a step finds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -172,10 +187,16 @@ impl Plan {
         let input = NodeId(graph.nodes().iter().position(|n| matches!(n.op, Op::Input)).unwrap_or(input.0));
         let memory = memory::assign(graph, bytes);
         let source = |id: NodeId| if id == input { Source::Input } else { Source::Slot(memory.slot[id.0]) };
+        let mut choices = Vec::with_capacity(graph.nodes().len());
+        for node in graph.nodes() {
+            let choice =
+                Case::of(graph, node, batch).map(|case| Ok((case.op, choose::choose(&node.name, &case, profile, variants, options)?)));
+            choices.push(choice.transpose()?);
+        }
+        settle::settle(&mut choices, options.runs, profile, variants);
         let mut steps = Vec::new();
-        for (i, node) in graph.nodes().iter().enumerate() {
-            let Some(case) = Case::of(graph, node, batch) else { continue };
-            let (row, why) = choose::choose(&node.name, &case, profile, variants, options)?;
+        for ((i, node), choice) in graph.nodes().iter().enumerate().zip(choices) {
+            let (Some(case), Some((_, Choice { row, why, .. }))) = (Case::of(graph, node, batch), choice) else { continue };
             let variant = &variants[row];
             let (weights, biases) = weights(node, &case, variant.packing);
             for weight in weights.iter().chain(&biases) {

@@ -31,10 +31,21 @@ pub struct Found {
     pub least_ns: f64,
     /// The next best and its median.
     pub runner_up: Option<(String, f64)>,
+    /// All that were measured right, fastest first.
+    pub times: Vec<Timed>,
     /// Whether the record is one that ships.
     pub shipped: bool,
     /// When it was measured: seconds since 1970.
     pub measured: u64,
+}
+
+/// What a record knows of one kernel.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Timed {
+    /// Its row in the table that was given.
+    pub row: usize,
+    /// Its median in nanoseconds.
+    pub ns: f64,
 }
 
 impl Tuning {
@@ -80,5 +91,6 @@ fn pick(record: &CaseRecord, case: &Case, profile: &DeviceProfile, variants: &[V
     }
     let runner_up = ranked.get(1).map(|(ns, _, c)| (c.variant.clone(), *ns));
     let least_ns = winner.warm.map_or(ns, |t| t.min);
-    Some(Found { row, ns, least_ns, runner_up, shipped, measured: record.measured })
+    let times = ranked.iter().map(|(ns, row, _)| Timed { row: *row, ns: *ns }).collect();
+    Some(Found { row, ns, least_ns, runner_up, times, shipped, measured: record.measured })
 }

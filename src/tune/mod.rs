@@ -14,5 +14,5 @@ mod tests;
 pub(crate) use driver::now;
 #[cfg(not(target_arch = "wasm32"))]
 pub use driver::{Progress, TuneOptions, Tuned, cases, tune};
-pub use lookup::{Found, Tuning};
+pub use lookup::{Found, Timed, Tuning};
 pub use record::{CaseRecord, DeviceKey, TuningRecord, VERSION};

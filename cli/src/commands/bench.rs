@@ -54,7 +54,7 @@ pub struct Arguments {
     /// Largest batch of --sweep
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     most: u32,
-    /// Two settings in turn, each of KEY=VALUE with commas, or `default`; keys: precision, tuning, prefer, without, batch
+    /// Two settings in turn, each of KEY=VALUE with commas, or `default`; keys: precision, tuning, prefer, without, batch, runs
     #[arg(long, group = "what", num_args = 2, value_names = ["A", "B"])]
     compare: Option<Vec<String>>,
     /// Pictures a second of a folder: decoding alone, inference alone, and both

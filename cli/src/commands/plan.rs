@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let graph = passes::run(&graph, &arguments.without);
     let precision = arguments.device.precision.on(Some(&profile))?;
     let tuning = tuning::asked(arguments.device.tuning.as_deref(), &profile)?;
-    let options = PlanOptions { batch: arguments.batch, precision, tuning, prefer: own.prefer().collect() };
+    let options = PlanOptions { batch: arguments.batch, precision, tuning, prefer: own.prefer().collect(), ..PlanOptions::default() };
     let plan = Plan::fitting(&graph, &profile, &variants, &options)?;
     let mut out = Output::new();
     if arguments.json {
@@ -162,6 +162,9 @@ fn why(why: &Why) -> String {
             let kind = if matches!(why, Why::Record(_)) { "record" } else { "shipped record" };
             let next = m.runner_up.as_deref().map(|name| format!("; next {}", beside(name, m.runner_up_ns)));
             format!("{kind}: {}{}", us(m.ns), next.unwrap_or_default())
+        }
+        Why::Shared { ns, faster, gain_ns, compile_ns } => {
+            format!("shared: {}; {faster} would gain {} a run for {:.0} ms of compiling", us(*ns), us(*gain_ns), compile_ns / 1e6)
         }
         Why::CostModel { ns, runner_up, runner_up_ns } => {
             format!("cost model: {}; next {}", us(*ns), beside(runner_up, Some(*runner_up_ns)))
