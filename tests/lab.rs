@@ -1,0 +1,77 @@
+//! The lab through the crate: a user's kernel in a whole network, and results that become the tuning record.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "common/gpu.rs"]
+mod gpu;
+
+use mobilenet_wgpu::engine::{Input, Outputs, SessionOptions};
+use mobilenet_wgpu::graph::{Activation, Conv2d, GraphBuilder, Param, Shape};
+use mobilenet_wgpu::kernel::{OpKind, Precision};
+use mobilenet_wgpu::lab::{Agreement, Entry, Roof, UserKernel, adopt, case_of_shape, read_entries, starting_point};
+use mobilenet_wgpu::measure::{KernelOptions, Stopwatch, kernels};
+use mobilenet_wgpu::plan::{Preference, Why};
+use mobilenet_wgpu::tune::{Tuning, TuningRecord};
+use mobilenet_wgpu::{Tensor, engine::Engine};
+
+/// Two pointwise layers on one engine, with the kernel that `prefer` names.
+fn run(engine: &Engine, prefer: Vec<Preference>, tuning: Tuning) -> (Outputs, Vec<Why>) {
+    let mut g = GraphBuilder::new();
+    let x = g.input("input", Shape::new(9, 7, 12)).unwrap();
+    let y = g.conv2d("first", x, Conv2d::new([1, 1], 24).with_bias().with_activation(Activation::Relu6)).unwrap();
+    let z = g.conv2d("second", y, Conv2d::new([1, 1], 10).with_bias()).unwrap();
+    let graph = g.finish(&[z]).unwrap();
+    let tensors = |name: &str| {
+        let n = match name {
+            "first.filters" => 12 * 24,
+            "second.filters" => 24 * 10,
+            "first.bias" => 24,
+            _ => 10,
+        };
+        Ok((0..n).map(|i| (i * 37 % 64) as f32 / 64.0 - 0.5).collect())
+    };
+    let evaluate = |param: &Param| param.evaluate(&tensors);
+    let options = SessionOptions { prefer, tuning, ..SessionOptions::default() };
+    let mut session = pollster::block_on(engine.compile_graph(&graph, 1, &evaluate, &options)).unwrap();
+    let values = (0..9 * 7 * 12).map(|i| (i % 29) as f32 / 29.0 - 0.5).collect();
+    let input = Tensor::from_nhwc(1, Shape::new(9, 7, 12), values).unwrap();
+    let outputs = session.run(Input::Tensor(&input)).unwrap();
+    (outputs, session.plan().steps.iter().map(|s| s.why.clone()).collect())
+}
+
+#[test]
+fn a_network_takes_a_users_kernel_and_agrees() {
+    let Some(engine) = gpu::engine() else { return };
+    let source = starting_point(OpKind::Pointwise).unwrap();
+    let with = |source: &str| {
+        let kernel = UserKernel::read(OpKind::Pointwise, "mine.wgsl", source, None, &[]).unwrap();
+        let engine = engine.with_more(kernel.variants().unwrap()).unwrap();
+        run(&engine, vec![Preference { op: OpKind::Pointwise, variant: "mine".into() }], Tuning::none())
+    };
+    let (ours, _) = run(engine, Vec::new(), Tuning::none());
+    let (mine, why) = with(&source);
+    assert_eq!(why, [Why::Preference, Why::Preference]);
+    assert!(Agreement::of(&mine, &ours, Precision::F32).agrees);
+    let (wrong, _) = with(&source.replace("var v = sum;", "var v = sum; if (pixel == 5u) { v.x += 1.0; }"));
+    assert!(!Agreement::of(&wrong, &ours, Precision::F32).agrees);
+}
+
+#[test]
+fn results_stand_against_the_roof_and_become_the_plans_record() {
+    let Some(engine) = gpu::engine() else { return };
+    let watch = Stopwatch::new(engine.device(), engine.queue()).unwrap();
+    let roof = Roof::measure(engine, &watch).unwrap();
+    assert!(roof.gflops > 0.0 && roof.bandwidth() > 0.0 && roof.dispatch > 0.0 && roof.read_back > 0.0, "{roof:?}");
+    assert_eq!(roof.gflops_f16.is_some(), engine.profile().f16);
+    let case = case_of_shape(OpKind::Pointwise, [9, 7, 12, 24], 1, 1, 6);
+    let rows: Vec<_> = engine.variants().iter().collect();
+    let options = KernelOptions { rounds: 3, hopeless: 0.0, ..KernelOptions::default() };
+    let result = kernels(engine, &watch, &case, Precision::F32, &rows, &options).unwrap();
+    let entry = Entry::new(engine.profile(), result, Some(&roof));
+    assert!(entry.standing.len() > 1 && entry.standing.values().all(|s| s.share > 0.0), "{entry:?}");
+    let entries = read_entries(&format!("{}\n", entry.line().unwrap())).unwrap();
+    assert_eq!(entries[0].key(), entry.key());
+    let mut record = TuningRecord::new(engine.profile());
+    assert_eq!(adopt(&entries, &mut record).cases, 1);
+    let (_, why) = run(engine, Vec::new(), Tuning::none().with(record));
+    assert!(matches!(why[0], Why::Record(_)), "{why:?}");
+}
