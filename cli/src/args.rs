@@ -38,6 +38,8 @@ enum Command {
     Plan(c::plan::Arguments),
     Tune(c::tune::Arguments),
     Lab(c::lab::Arguments),
+    #[cfg(feature = "view")]
+    View(c::view::Arguments),
     Completions(c::completions::Arguments),
 }
 
@@ -61,6 +63,8 @@ impl Cli {
             Command::Similar(arguments) => c::similar::run(&arguments),
             Command::Convert(arguments) => c::convert::run(&arguments),
             Command::Lab(arguments) => c::lab::run(&arguments),
+            #[cfg(feature = "view")]
+            Command::View(arguments) => c::view::run(&arguments),
             Command::Completions(arguments) => c::completions::run(&arguments),
         }
     }

@@ -25,6 +25,8 @@ mod pipeline;
 mod pytorch;
 mod tensors;
 mod tuning;
+#[cfg(feature = "view")]
+mod view;
 
 use clap::Parser;
 use std::process::ExitCode;

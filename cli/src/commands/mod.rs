@@ -17,3 +17,5 @@ pub mod run;
 pub mod similar;
 pub mod summary;
 pub mod tune;
+#[cfg(feature = "view")]
+pub mod view;
