@@ -3,14 +3,16 @@
 #
 #   capi/install.sh [PREFIX]     default: /usr/local; DESTDIR is put before it, as packagers expect
 #
-# CARGO_BUILD_TARGET  builds for another platform, as cargo does
+# CARGO_BUILD_TARGET   builds for another platform, as cargo does
+# MOBILENET_PROFILE    cargo's profile: `library` (small, long to build), `release` or `dev`
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 prefix=${1:-/usr/local}
 root=${DESTDIR:-}$prefix
-cargo build --release --locked -p mobilenet-capi
-target=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}release
+profile=${MOBILENET_PROFILE:-library}
+cargo build --profile "$profile" --locked -p mobilenet-capi
+target=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}${profile/#dev/debug}
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 install -d "$root/include" "$root/lib/pkgconfig"

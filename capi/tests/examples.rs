@@ -1,5 +1,5 @@
-//! The examples in C and C++ build without a warning and run: on the CPU always, on the GPU where there is one; under
-//! valgrind (CPU) where it is installed.
+//! The examples in C and C++ build without a warning and run on the CPU and on the GPU, under valgrind (CPU) and
+//! AddressSanitizer (GPU). A tool that is missing is a skipped test, or with `MOBILENET_TEST_TOOLS` (CI) a failed one.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -29,20 +29,88 @@ fn run(mut command: Command) -> Output {
     output
 }
 
-/// Builds an example with every warning an error; `None` where there is no such compiler.
-fn build(compiler: &str, standard: &str, source: &str) -> Option<PathBuf> {
-    let compiler = std::env::var(compiler.to_uppercase().replace('+', "X")).unwrap_or_else(|_| compiler.to_string());
-    if Command::new(&compiler).arg("--version").output().is_err() {
-        println!("skipped: there is no {compiler} here");
-        return None;
+/// Whether a tool is here.
+fn tool(name: &str) -> bool {
+    let found = Command::new(name).arg("--version").output().is_ok_and(|output| output.status.success());
+    missing(found, name)
+}
+
+fn missing(found: bool, what: &str) -> bool {
+    assert!(
+        found || std::env::var_os("MOBILENET_TEST_TOOLS").is_none(),
+        "{what} is not here, and MOBILENET_TEST_TOOLS says that it must be"
+    );
+    if !found {
+        println!("skipped: there is no {what} here");
     }
-    let binary = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(source.replace('.', "_"));
-    let mut command = Command::new(compiler);
-    command.args([standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-g", "-I"]).arg(folder().join("include"));
-    command.arg(folder().join("examples").join(source)).arg("-L").arg(library()).arg("-lmobilenet").arg("-lm");
-    command.arg(format!("-Wl,-rpath,{}", library().display())).arg("-o").arg(&binary);
-    run(command);
-    Some(binary)
+    found
+}
+
+/// How an example is compiled.
+struct Language {
+    compiler: &'static str,
+    standard: &'static str,
+    source: &'static str,
+}
+
+const C: Language = Language { compiler: "cc", standard: "-std=c11", source: "classify.c" };
+const CPP: Language = Language { compiler: "c++", standard: "-std=c++17", source: "embeddings.cpp" };
+
+impl Language {
+    fn compiler(&self) -> String {
+        std::env::var(self.compiler.to_uppercase().replace('+', "X")).unwrap_or_else(|_| self.compiler.to_string())
+    }
+
+    /// Builds the example with every warning an error; `None` where there is no such compiler.
+    fn build(&self, what: &str, more: &[&std::ffi::OsStr]) -> Option<PathBuf> {
+        if !tool(&self.compiler()) {
+            return None;
+        }
+        let binary = place(&format!("{}_{what}", self.source.replace('.', "_")));
+        let mut command = Command::new(self.compiler());
+        command.args([self.standard, "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-O1", "-g", "-I"]).arg(folder().join("include"));
+        command.args(more).arg(folder().join("examples").join(self.source)).arg("-L").arg(library()).arg("-lmobilenet").arg("-lm");
+        command.arg(format!("-Wl,-rpath,{}", library().display())).arg("-o").arg(&binary);
+        run(command);
+        Some(binary)
+    }
+
+    /// Builds the example with AddressSanitizer and the undefined behaviour's; `None` where they are not.
+    fn build_sanitized(&self) -> Option<PathBuf> {
+        let object = place(&format!("{}_keep_loaded.o", self.compiler));
+        let source = folder().join("tests/keep_loaded.c");
+        let compiled = Command::new("cc").args(["-Wall", "-Werror", "-c"]).arg(source).arg("-o").arg(&object).status();
+        let empty = place(&format!("{}_empty.c", self.compiler));
+        std::fs::write(&empty, "int main(void) { return 0; }").unwrap();
+        let mut probe = Command::new(self.compiler());
+        probe.arg("-fsanitize=address,undefined").arg(&empty).arg("-o").arg(place(&format!("{}_empty", self.compiler)));
+        let found = compiled.is_ok_and(|s| s.success()) && probe.output().is_ok_and(|output| output.status.success());
+        if !missing(found, &format!("{} with -fsanitize=address,undefined", self.compiler())) {
+            return None;
+        }
+        self.build("sanitized", &["-fsanitize=address,undefined".as_ref(), object.as_os_str()])
+    }
+
+    fn is_clean(&self) {
+        let Some(binary) = self.build("plain", &[]) else { return };
+        run_on_both(&binary);
+        if tool("valgrind") {
+            let mut command = Command::new("valgrind");
+            command.args(["--quiet", "--error-exitcode=9", "--leak-check=full"]);
+            command.args(["--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"]);
+            command.arg(&binary).arg(model()).arg("cpu");
+            // Only our own code: the driver's loader finds none.
+            command.env("VK_DRIVER_FILES", "/none").env("VK_ICD_FILENAMES", "/none");
+            run(command);
+        }
+        if let Some(binary) = self.build_sanitized() {
+            run_on_both(&binary);
+        }
+    }
+}
+
+fn place(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
 /// The small network in the repository.
@@ -60,20 +128,10 @@ fn run_on_both(binary: &Path) {
 
 #[test]
 fn c_waits_polls_and_is_called_back() {
-    let Some(binary) = build("cc", "-std=c11", "classify.c") else { return };
-    run_on_both(&binary);
-    if Command::new("valgrind").arg("--version").output().is_err() {
-        println!("skipped: there is no valgrind here");
-        return;
-    }
-    let mut command = Command::new("valgrind");
-    command.args(["--quiet", "--error-exitcode=9", "--leak-check=full", "--errors-for-leak-kinds=definite"]);
-    command.arg(&binary).arg(model()).arg("cpu");
-    run(command);
+    C.is_clean();
 }
 
 #[test]
 fn cpp_owns_its_handles() {
-    let Some(binary) = build("c++", "-std=c++17", "embeddings.cpp") else { return };
-    run_on_both(&binary);
+    CPP.is_clean();
 }
