@@ -34,10 +34,10 @@ fn graphs(c: &mut Criterion) {
 /// Recording alone: what is recorded is submitted and waited for beside the clock, as staging memory comes back only so.
 fn encode(c: &mut Criterion) {
     let Ok(engine) = Engine::open(&AdapterOptions::default()) else { return };
-    let graph = MobileNetConfig { input: [96, 96], ..MobileNetConfig::v2(0.35) }.graph().unwrap();
+    let graph = MobileNetConfig::v2(1.0).graph().unwrap();
     let evaluate = network::evaluate(&graph);
     let mut session = pollster::block_on(engine.compile_graph(&graph, 0, &evaluate, &SessionOptions::default())).unwrap();
-    let input = network::input(1, Shape::new(96, 96, 3));
+    let input = network::input(1, Shape::new(224, 224, 3));
     session.run(Input::Tensor(&input)).unwrap();
     let frame = engine.device().create_buffer(&wgpu::BufferDescriptor {
         label: Some("frame"),

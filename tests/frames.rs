@@ -7,8 +7,8 @@ mod gpu;
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::kernel::Precision;
 use mobilenet_wgpu::picture::{
-    Crop, FRAME_KERNELS, Frame, FramePreprocessor, FrameSource, Framing, Interpolation, Picture, Preprocessing, Resize, Rotation, Yuv,
-    YuvMatrix, YuvRange,
+    ChromaSiting, Crop, FRAME_KERNELS, Frame, FramePreprocessor, FrameSource, Framing, Interpolation, Picture, Preprocessing, Resize,
+    Rotation, Yuv, YuvMatrix, YuvRange,
 };
 use mobilenet_wgpu::{Error, wgpu};
 use wgpu::TextureFormat as F;
@@ -173,7 +173,7 @@ fn turning_is_clockwise_and_mirroring_comes_last() {
 #[test]
 fn planes_mean_what_the_standards_say() {
     // BT.709 in limited range: white, black, and the red and blue primaries as they are published.
-    let yuv = Yuv { matrix: YuvMatrix::Bt709, range: YuvRange::Limited };
+    let yuv = Yuv { matrix: YuvMatrix::Bt709, range: YuvRange::Limited, ..Yuv::default() };
     for (luma, chroma, expected) in
         [(235, [128, 128], [255, 255, 255]), (16, [128, 128], [0, 0, 0]), (63, [102, 240], [255, 1, 0]), (32, [240, 118], [0, 0, 255])]
     {
@@ -191,11 +191,13 @@ fn planes_mean_what_the_standards_say() {
     let framing = Framing { rotation: Rotation::Quarter, ..Default::default() };
     for matrix in [YuvMatrix::Bt601, YuvMatrix::Bt709] {
         for range in [YuvRange::Full, YuvRange::Limited] {
-            let yuv = Yuv { matrix, range };
-            let frame = Frame::nv12(&luma_view, &chroma_view, yuv).framed(framing);
-            let found = input(engine, &[frame], &Preprocessing::TORCH, [24, 24]);
-            let picture = framing.apply(&yuv.picture(size, &luma, &chroma).unwrap()).unwrap();
-            assert_agrees(&format!("{yuv:?}"), &found, &picture, &Preprocessing::TORCH, [24, 24]);
+            for siting in [ChromaSiting::Left, ChromaSiting::Centre] {
+                let yuv = Yuv { matrix, range, siting };
+                let frame = Frame::nv12(&luma_view, &chroma_view, yuv).framed(framing);
+                let found = input(engine, &[frame], &Preprocessing::TORCH, [24, 24]);
+                let picture = framing.apply(&yuv.picture(size, &luma, &chroma).unwrap()).unwrap();
+                assert_agrees(&format!("{yuv:?}"), &found, &picture, &Preprocessing::TORCH, [24, 24]);
+            }
         }
     }
 }

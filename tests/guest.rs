@@ -159,6 +159,29 @@ fn nothing_is_allocated_after_warm_up() {
 }
 
 #[test]
+fn recording_makes_no_pipeline_and_only_the_bind_group_of_a_new_source() {
+    let Some((device, queue, _)) = own_device() else { return };
+    let engine = Engine::new(device.clone(), queue.clone()).unwrap();
+    let (picture, rule) = (picture(), *model().preprocessing());
+    let mut session = session(&engine, 2);
+    session.prepare_frames().unwrap();
+    let made = engine.made();
+    assert!(made.pipelines > 0 && made.bind_groups > 0);
+    let views = [0; 2].map(|_| texture(&device, &queue, &picture));
+    let run = |session: &mut Session, view: &wgpu::TextureView| {
+        drop(session.run(Input::Frames(&[Frame::texture(view)], &rule)).unwrap());
+    };
+    run(&mut session, &views[0]);
+    assert_eq!(session.input_bind_groups_made(), 1);
+    (0..5).for_each(|_| run(&mut session, &views[0]));
+    assert_eq!(session.input_bind_groups_made(), 1, "a source that was seen");
+    run(&mut session, &views[1]);
+    assert_eq!(session.input_bind_groups_made(), 2, "another one");
+    session.run(Input::Pictures(std::slice::from_ref(&picture), &rule)).unwrap();
+    assert_eq!(engine.made(), made);
+}
+
+#[test]
 fn an_engine_may_go_with_work_in_flight() {
     let Some((device, queue, errors)) = own_device() else { return };
     let (view, rule) = (texture(&device, &queue, &picture()), *model().preprocessing());

@@ -21,6 +21,8 @@ struct Frame {
   picture: vec2<u32>,  // size of the picture: of the crop of the frame, turned
   offset: vec2<u32>,   // where the network's crop begins in the resized picture
   output: vec2<u32>,   // size of the network's input
+  chroma: vec2<u32>,   // NV12: size of the chroma plane
+  siting: vec2<f32>,   // NV12: where the first of its values lies, in pixels of luma
   origin: vec2<i32>,   // the frame's pixel that is the picture's (0, 0)
   along: vec2<i32>,    // from there to the picture's (1, 0)
   down: vec2<i32>,     // and to its (0, 1)

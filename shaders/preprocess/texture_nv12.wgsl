@@ -6,7 +6,7 @@
 //
 // Bindings   frame     how the frame is seen, at a dynamic offset
 //            luma      one channel, a value a pixel
-//            chroma    two channels (Cb, Cr), a value for each 2x2 pixels: the nearest counts
+//            chroma    two channels (Cb, Cr), a value for each 2x2 pixels: bilinear
 //            output    [..][4] the network's input: one vec4 a pixel, fourth lane 0, from pixel `first` on
 // Mapping    A thread makes one pixel from the whole footprint of its filter, a workgroup 8x8.
 //            Dispatch (ceil(output.x / 8), ceil(output.y / 8), 1).
@@ -22,6 +22,8 @@ struct Frame {
   picture: vec2<u32>,  // size of the picture: of the crop of the frame, turned
   offset: vec2<u32>,   // where the network's crop begins in the resized picture
   output: vec2<u32>,   // size of the network's input
+  chroma: vec2<u32>,   // NV12: size of the chroma plane
+  siting: vec2<f32>,   // NV12: where the first of its values lies, in pixels of luma
   origin: vec2<i32>,   // the frame's pixel that is the picture's (0, 0)
   along: vec2<i32>,    // from there to the picture's (1, 0)
   down: vec2<i32>,     // and to its (0, 1)
@@ -36,10 +38,23 @@ fn quantise(value: vec3<f32>) -> vec3<f32> {
   return clamp(floor(value + 0.5), vec3<f32>(0.0), vec3<f32>(255.0));
 }
 
+// Cb and Cr at the frame's pixel `at`, from the four values about it.
+fn chroma_at(at: vec2<i32>) -> vec2<f32> {
+  let place = (vec2<f32>(at) - frame.siting) * 0.5;
+  let corner = floor(place);
+  let last = vec2<i32>(frame.chroma) - 1;
+  let a = clamp(vec2<i32>(corner), vec2<i32>(0), last);
+  let b = clamp(vec2<i32>(corner) + 1, vec2<i32>(0), last);
+  let part = place - corner;
+  let top = mix(textureLoad(chroma, a, 0).rg, textureLoad(chroma, vec2<i32>(b.x, a.y), 0).rg, part.x);
+  let bottom = mix(textureLoad(chroma, vec2<i32>(a.x, b.y), 0).rg, textureLoad(chroma, b, 0).rg, part.x);
+  return mix(top, bottom, part.y);
+}
+
 // The frame's pixel `at`, red, green, blue, 0 to 255.
 fn pixel(at: vec2<i32>) -> vec3<f32> {
   let y = (textureLoad(luma, at, 0).r * 255.0 - frame.range.x) * frame.range.y;
-  let c = (textureLoad(chroma, at / 2, 0).rg * 255.0 - 128.0) * frame.range.z;
+  let c = (chroma_at(at) * 255.0 - 128.0) * frame.range.z;
   let rgb = vec3<f32>(y + frame.matrix.x * c.y, y - frame.matrix.y * c.x - frame.matrix.z * c.y, y + frame.matrix.w * c.x);
   return quantise(rgb);
 }

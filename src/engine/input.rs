@@ -1,8 +1,8 @@
 //! What a session is given, and how it gets into the network's input buffer.
 
-use super::Session;
+use super::{Session, lock};
 use crate::kernel::Precision;
-use crate::picture::{Frame, FramePreprocessor, Picture, Preprocessing, Target};
+use crate::picture::{FRAME_KERNELS, Frame, FramePreprocessor, Picture, Preprocessing, Target};
 use crate::{Error, Result, Tensor};
 
 /// What a network is given.
@@ -101,6 +101,7 @@ impl Session {
         if self.frames.is_none() {
             let made = FramePreprocessor::new(self.engine.device(), self.program.plan.precision, self.max_batch());
             self.frames = Some(made.map_err(|e| self.engine.failure(e))?);
+            lock(&self.engine.shared.made).pipelines += FRAME_KERNELS.len() as u64;
         }
         Ok(())
     }
@@ -116,6 +117,11 @@ impl Session {
     /// the number then stands still.
     pub fn buffers_made(&self) -> u64 {
         self.staging.made + self.preprocessor.buffers_made() + self.frames.as_ref().map_or(0, FramePreprocessor::buffers_made)
+    }
+
+    /// Bind groups that were made for frames: one for a source that was not seen lately, in each place of the ring.
+    pub fn input_bind_groups_made(&self) -> u64 {
+        self.frames.as_ref().map_or(0, FramePreprocessor::bind_groups_made)
     }
 
     fn input_bytes(&self, batch: u32) -> u64 {

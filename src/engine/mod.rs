@@ -29,6 +29,15 @@ pub struct Engine {
     shared: Arc<Shared>,
 }
 
+/// What an engine has made since the beginning; what counts is that the numbers stand still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Pipelines, those of the preprocessing among them.
+    pub pipelines: u64,
+    /// Bind groups of the network's steps. Those of inputs are counted by [`Session::input_bind_groups_made`].
+    pub bind_groups: u64,
+}
+
 #[derive(Debug)]
 struct Shared {
     device: wgpu::Device,
@@ -36,6 +45,7 @@ struct Shared {
     profile: DeviceProfile,
     variants: Vec<Variant>,
     pipelines: pipelines::Pipelines,
+    made: Mutex<Made>,
     /// Weights in use, by owner, expression, packing and type; sessions of one model share them.
     weights: Mutex<HashMap<WeightKey, Weak<wgpu::Buffer>>>,
     lost: Arc<OnceLock<String>>,
@@ -102,8 +112,8 @@ impl Engine {
             });
         }
         let pipelines = pipelines::Pipelines::default();
-        let (weights, lost) = Default::default();
-        Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, weights, lost }) })
+        let (weights, lost, made) = Default::default();
+        Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, made, weights, lost }) })
     }
 
     /// An engine on the same device with further kernels behind ours, for instance a user's own; pipelines and weights are
@@ -114,10 +124,10 @@ impl Engine {
     pub fn with_more(&self, more: Vec<Variant>) -> Result<Self> {
         let variants = [self.variants(), &more].concat();
         let engine = Self::with_variants(self.device().clone(), self.queue().clone(), variants)?;
-        let Shared { device, queue, profile, variants, pipelines, weights, .. } =
+        let Shared { device, queue, profile, variants, pipelines, made, weights, .. } =
             Arc::try_unwrap(engine.shared).map_err(|_| Error::Device("a new engine is in use already".into()))?;
         let lost = self.shared.lost.clone();
-        Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, weights, lost }) })
+        Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, made, weights, lost }) })
     }
 
     /// The device.
@@ -135,6 +145,10 @@ impl Engine {
     /// The table of kernels.
     pub fn variants(&self) -> &[Variant] {
         &self.shared.variants
+    }
+    /// What was made on this engine until now.
+    pub fn made(&self) -> Made {
+        *lock(&self.shared.made)
     }
     /// Tells the engine that its device is lost (for guests, whose lost-callback is their own).
     pub fn notify_lost(&self) {

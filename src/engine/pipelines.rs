@@ -63,6 +63,7 @@ impl Engine {
             let pipeline = create(device, variant, precision, self.shared.pipelines.cache.get());
             (pipeline, scope.close())
         };
+        lock(&self.shared.made).pipelines += 1;
         caught.await.map_err(|error| match error {
             Error::Device(message) => Error::Kernel { name: format!("{}/{}", variant.op, variant.name), message },
             other => self.failure(other),

@@ -133,6 +133,7 @@ fn bind_group(
         Source::Input => input,
         Source::Slot(i) => &slots[i],
     };
+    lock(&engine.shared.made).bind_groups += 1;
     compiled.pipeline.bind(engine.device(), &step.node, uniforms, |name, binding, what| match what {
         Binding::Input => Ok(source(step.input)),
         Binding::Output => Ok(&slots[step.output]),

@@ -7,7 +7,7 @@ use crate::gpu::Scope;
 use crate::graph::{Graph, Param, passes};
 use crate::kernel::Precision;
 use crate::model::Model;
-use crate::picture::{FramePreprocessor, Preprocessor, Staging};
+use crate::picture::{FramePreprocessor, KERNELS, Preprocessor, Staging};
 use crate::plan::{Plan, PlanOptions, Preference};
 use crate::tune::Tuning;
 use crate::weights::Weights;
@@ -146,6 +146,7 @@ impl Session {
         let program = Program::new(&engine, plan, owner, evaluate, &inputs).await?;
         let geometry = vec![(0, Vec::new()); places.len()];
         let preprocessor = Preprocessor::new(engine.device(), program.plan.precision).await?;
+        super::lock(&engine.shared.made).pipelines += KERNELS.len() as u64;
         Ok(Self {
             engine,
             program,

@@ -30,6 +30,8 @@ struct FrameUniform {
     picture: [u32; 2],
     offset: [u32; 2],
     output: [u32; 2],
+    chroma: [u32; 2],
+    siting: [f32; 2],
     origin: [i32; 2],
     along: [i32; 2],
     down: [i32; 2],
@@ -51,6 +53,7 @@ pub struct FramePreprocessor {
     uniforms: wgpu::Buffer,
     staging: Staging,
     groups: BindGroups,
+    groups_made: u64,
     bytes: Vec<u8>,
 }
 
@@ -121,6 +124,7 @@ impl FramePreprocessor {
             }),
             staging: Staging::default(),
             groups: BindGroups::default(),
+            groups_made: 0,
             bytes: Vec::new(),
         };
         now(scope.close())?;
@@ -130,6 +134,11 @@ impl FramePreprocessor {
     /// Buffers that were made since the beginning.
     pub fn buffers_made(&self) -> u64 {
         1 + self.staging.made
+    }
+
+    /// Bind groups that were made since the beginning: one for each pair of a source and an input that is not kept.
+    pub fn bind_groups_made(&self) -> u64 {
+        self.groups_made
     }
 
     /// Lets go of the textures and buffers of earlier frames.
@@ -166,7 +175,11 @@ impl FramePreprocessor {
         for (place, frame) in (0..).zip(frames) {
             let (device, uniforms, kernel) = (&self.device, &self.uniforms, &self.kernels[kind(&frame.source)]);
             let key = Key { source: Source::of(&frame.source), output: output.clone() };
-            let group = self.groups.get(key, |key| bind_group(device, kernel, uniforms, key))?;
+            let made = &mut self.groups_made;
+            let group = self.groups.get(key, |key| {
+                *made += 1;
+                bind_group(device, kernel, uniforms, key)
+            })?;
             pass.set_pipeline(&kernel.pipeline);
             pass.set_bind_group(0, &group, &[place * ALIGNMENT as u32]);
             pass.dispatch_workgroups(size[1].div_ceil(WORKGROUP), size[0].div_ceil(WORKGROUP), 1);
@@ -205,6 +218,10 @@ fn uniform(frame: &Frame<'_>, rule: &Preprocessing, size: [u32; 2], place: u32) 
         }
         _ => [[0.0; 4]; 2],
     };
+    let (chroma, siting) = match frame.source {
+        FrameSource::Nv12 { yuv, .. } => (frame.size()?.map(|side| side.div_ceil(2)), yuv.siting.first()),
+        _ => ([0; 2], [0.0; 2]),
+    };
     let encode = match frame.source {
         FrameSource::Texture { view, srgb, .. } => srgb.unwrap_or(view.texture().format().is_srgb()),
         _ => false,
@@ -223,6 +240,8 @@ fn uniform(frame: &Frame<'_>, rule: &Preprocessing, size: [u32; 2], place: u32) 
         picture: swap(map.size),
         offset: swap(geometry.offset),
         output: swap(size),
+        chroma: swap(chroma),
+        siting,
         origin: map.origin,
         along: map.along,
         down: map.down,

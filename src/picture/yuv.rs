@@ -10,6 +10,8 @@ pub struct Yuv {
     pub matrix: YuvMatrix,
     /// Which values are black and white.
     pub range: YuvRange,
+    /// Where the chroma lies.
+    pub siting: ChromaSiting,
 }
 
 /// The weights of red and blue in luma.
@@ -30,6 +32,27 @@ pub enum YuvRange {
     Full,
     /// Luma 16 to 235, chroma 16 to 240.
     Limited,
+}
+
+/// Where the values of chroma lie between those of luma, of which there are four times as many. What lies between two
+/// of them is interpolated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ChromaSiting {
+    /// In every second column, half way between two rows: MPEG-2, H.264 and HEVC where they do not say otherwise.
+    #[default]
+    Left,
+    /// In the middle of four pixels: JPEG, MPEG-1.
+    Centre,
+}
+
+impl ChromaSiting {
+    /// Where the first value lies, `[x, y]` in pixels of luma.
+    pub(super) fn first(self) -> [f32; 2] {
+        match self {
+            ChromaSiting::Left => [0.0, 0.5],
+            ChromaSiting::Centre => [0.5, 0.5],
+        }
+    }
 }
 
 impl Yuv {
@@ -70,13 +93,50 @@ impl Yuv {
         }
         let [offset, scale, chroma_scale] = self.scales();
         let [red, green_blue, green_red, blue] = self.coefficients();
+        let across = taps(width, self.siting.first()[0]);
+        let down = taps(height, self.siting.first()[1]);
         let pixel = |i: usize| {
-            let at = (i / columns.max(1) / 2 * halves + i % columns.max(1) / 2) * 2;
+            let ((left, right, x), (top, bottom, y)) = (across[i % columns.max(1)], down[i / columns.max(1)]);
+            let value = |row: usize, column: usize, channel: usize| f32::from(chroma[(row * halves + column) * 2 + channel]);
+            let mix = |a: f32, b: f32, part: f32| a * (1.0 - part) + b * part;
+            let row = |row: usize, channel: usize| mix(value(row, left, channel), value(row, right, channel), x);
+            let [cb, cr] = [0, 1].map(|channel| (mix(row(top, channel), row(bottom, channel), y) - 128.0) * chroma_scale);
             let y = (f32::from(luma[i]) - offset) * scale;
-            let [cb, cr] = [chroma[at], chroma[at + 1]].map(|c| (f32::from(c) - 128.0) * chroma_scale);
             let byte = |v: f32| (v + 0.5).floor().clamp(0.0, 255.0) as u8;
             [byte(y + red * cr), byte(y - green_blue * cb - green_red * cr), byte(y + blue * cb), 255]
         };
         Picture::from_rgba(width, height, (0..luma.len()).flat_map(pixel).collect())
+    }
+}
+
+/// For each pixel of luma along an axis: the two values of chroma about it, and the share of the second.
+fn taps(pixels: u32, first: f32) -> Vec<(usize, usize, f32)> {
+    let last = pixels.div_ceil(2) as i32 - 1;
+    let tap = |at: u32| {
+        let place = (at as f32 - first) * 0.5;
+        let corner = place.floor();
+        let value = |n: i32| n.clamp(0, last.max(0)) as usize;
+        (value(corner as i32), value(corner as i32 + 1), place - corner)
+    };
+    (0..pixels).map(tap).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A ramp of chroma stays one, and begins where its first value lies.
+    #[test]
+    fn chroma_is_interpolated_from_where_it_lies() -> Result<()> {
+        let chroma: Vec<u8> = [40u8, 80, 120, 160].iter().flat_map(|cb| [*cb, 128]).collect();
+        let blue = |siting| -> Result<Vec<u8>> {
+            let yuv = Yuv { siting, ..Yuv::default() };
+            let picture = yuv.picture([2, 8], &[128; 16], &chroma)?;
+            Ok(picture.rgba()[..32].iter().skip(2).step_by(4).copied().collect())
+        };
+        let expected = |cb: [f32; 8]| cb.map(|cb| (128.0 + 1.772 * (cb - 128.0) + 0.5).floor().clamp(0.0, 255.0) as u8).to_vec();
+        assert_eq!(blue(ChromaSiting::Left)?, expected([40.0, 60.0, 80.0, 100.0, 120.0, 140.0, 160.0, 160.0]));
+        assert_eq!(blue(ChromaSiting::Centre)?, expected([40.0, 50.0, 70.0, 90.0, 110.0, 130.0, 150.0, 160.0]));
+        Ok(())
     }
 }
