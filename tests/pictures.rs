@@ -173,6 +173,9 @@ fn geometry_follows_the_rules() {
     assert_eq!(floor(0.95).geometry([500, 400], [224; 2]).unwrap().resized, [293, 235]);
     assert_eq!(floor(0.8).geometry([400, 400], [224; 2]).unwrap().resized, [280, 280]);
     assert_eq!(floor(0.875).geometry([427, 640], [160, 224]).unwrap().resized, [182, 273].map(|s: u32| s.max(171)));
+    let larger = rule(Resize::CentreCropLarger { crop_pct: 0.8 });
+    assert_eq!(larger.geometry([32, 32], [32; 2]).unwrap().resized, [32, 32]);
+    assert_eq!(larger.geometry([32, 33], [32; 2]).unwrap().resized, [40, 41]);
     let squash = rule(Resize::Squash).geometry([10, 2000], [32; 2]).unwrap();
     assert_eq!((squash.resized, squash.offset), ([32, 32], [0, 0]));
     assert_eq!(usual.geometry([1, 1], [224, 160]).unwrap().crop, [224, 160]);

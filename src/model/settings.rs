@@ -154,7 +154,7 @@ fn read_key(settings: &mut Settings, key: &str, text: &str, config: &MobileNetCo
         "std" => put(&mut settings.std, values().and_then(|v| std(&v))),
         "interpolation" => put(&mut settings.interpolation, interpolation(text)),
         "crop_pct" => put(&mut settings.crop_pct, text.parse().ok().and_then(crop)),
-        "resize" => put(&mut settings.resize, (text.to_lowercase() == "squash").then_some(Resize::Squash)),
+        "resize" => put(&mut settings.resize, resize(text)),
         "input_size" => put(&mut settings.input_size, size(text)),
         "strides" => put(&mut settings.strides, strides(text).filter(|s| config.clone().with_strides(s).is_ok())),
         "labels" => put(&mut settings.labels, labels(text, config.classes)),
@@ -198,6 +198,15 @@ pub(super) fn activation(text: &str) -> Option<Activation> {
         "relu" | "nn.relu" => Some(Activation::Relu),
         _ => None,
     }
+}
+
+/// `squash`, or `larger 0.8`: a crop of that share, but of pictures of the network's own size.
+fn resize(text: &str) -> Option<Resize> {
+    if text == "squash" {
+        return Some(Resize::Squash);
+    }
+    let crop_pct = text.strip_prefix("larger ")?.trim().parse().ok().and_then(crop)?;
+    Some(Resize::CentreCropLarger { crop_pct })
 }
 
 fn boolean(text: &str) -> Option<bool> {
@@ -289,6 +298,7 @@ mod tests {
             ("strides", "2,2"),
             ("labels", "a,b,c"),
             ("crop_pct", "7"),
+            ("resize", "larger"),
             ("architecture", "mobilenet_v1"),
             ("width", "1.4"),
         ];
@@ -296,6 +306,13 @@ mod tests {
         assert_eq!(settings, Settings::default());
         assert_eq!(notes.len(), pairs.len(), "{notes:#?}");
         assert!(read(&[("bn_eps", "None")]).1.is_empty());
+    }
+
+    #[test]
+    fn a_resize_rule_is_read() {
+        assert_eq!(read(&[("resize", "squash")]).0.resize, Some(Resize::Squash));
+        let larger = Settings { resize: Some(Resize::CentreCropLarger { crop_pct: 0.8 }), ..Settings::default() };
+        assert_eq!(read(&[("resize", "larger 0.8")]).0, larger);
     }
 
     #[test]

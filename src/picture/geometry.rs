@@ -44,7 +44,10 @@ impl Preprocessing {
         }
         let resized = match self.resize {
             Resize::Squash => network,
-            Resize::CentreCrop { crop_pct } => cover(picture, enlarged(network, crop_pct, f64::round_ties_even)?, Rounding::Down)?,
+            Resize::CentreCropLarger { .. } if picture == network => network,
+            Resize::CentreCrop { crop_pct } | Resize::CentreCropLarger { crop_pct } => {
+                cover(picture, enlarged(network, crop_pct, f64::round_ties_even)?, Rounding::Down)?
+            }
             Resize::CentreCropFloor { crop_pct } => {
                 let target = enlarged(network, crop_pct, f64::floor)?;
                 cover(picture, target, if target[0] == target[1] { Rounding::Down } else { Rounding::Nearest })?

@@ -26,6 +26,12 @@ pub enum Resize {
         /// Share of the short side that stays.
         crop_pct: f32,
     },
+    /// A picture of the network's own size is taken as it is, any other as by `CentreCrop`: for networks that were trained on
+    /// whole small pictures and are shown photographs.
+    CentreCropLarger {
+        /// Share of the short side that stays.
+        crop_pct: f32,
+    },
     /// The whole picture is squeezed into the network's size.
     Squash,
 }

@@ -97,6 +97,9 @@ fn preprocessing(rule: &Preprocessing) -> String {
     let filter = format!("{:?}", rule.interpolation).to_lowercase();
     let resize = match rule.resize {
         Resize::CentreCrop { crop_pct } => format!("{filter} resize, centre crop of {crop_pct}"),
+        Resize::CentreCropLarger { crop_pct } => {
+            format!("{filter} resize, centre crop of {crop_pct}, pictures of its own size as they are")
+        }
         other => format!("{filter} resize, {}", format!("{other:?}").to_lowercase()),
     };
     let order = format!("{:?}", rule.order).to_uppercase();
