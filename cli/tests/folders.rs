@@ -120,7 +120,10 @@ fn sums_of_an_evaluation_are_those_of_its_pictures() {
         top1 += f64::from(place == Some(0));
         top5 += f64::from(place.is_some());
     }
-    assert_eq!((eval["top1"].as_f64().unwrap(), eval["top5"].as_f64().unwrap()), (top1 / n, top5 / n));
+    for (name, right) in [("top1", top1), ("top5", top5)] {
+        // A share read from JSON may be off in its last digit.
+        assert!((eval[name].as_f64().unwrap() - right / n).abs() < 1e-12, "{name}: {} where {right} of {n} are right", eval[name]);
+    }
     let classes = eval["classes"].as_array().unwrap();
     assert_eq!(classes.iter().map(|c| c["name"].as_str().unwrap()).collect::<Vec<_>>(), CLASSES);
     assert_eq!(classes.iter().map(|c| c["n"].as_u64().unwrap()).sum::<u64>(), 27);
