@@ -50,17 +50,20 @@ fn graph(p: &Problem) -> Graph {
     let x = g.input("input", p.input).unwrap();
     let conv = |c: Conv2d| c.stride(p.stride).padding(p.padding).with_bias().with_activation(p.activation);
     let y = match p.op {
-        OpKind::Convolution => g.conv2d("op", x, conv(Conv2d::new(p.kernel, p.channels))).unwrap(),
-        OpKind::Depthwise => g.conv2d("op", x, conv(Conv2d::depthwise(p.kernel, p.input.channels))).unwrap(),
-        OpKind::Pointwise => {
-            let c = Conv2d::new([1, 1], p.channels).with_bias();
-            let y = g.conv2d("conv", x, if p.residual { c } else { c.with_activation(p.activation) }).unwrap();
+        OpKind::Convolution | OpKind::Depthwise | OpKind::Pointwise => {
+            let c = match p.op {
+                OpKind::Convolution => conv(Conv2d::new(p.kernel, p.channels)),
+                OpKind::Depthwise => conv(Conv2d::depthwise(p.kernel, p.input.channels)),
+                _ => Conv2d::new([1, 1], p.channels).with_bias().with_activation(p.activation),
+            };
             if p.residual {
-                let other = g.conv2d("other", x, Conv2d::new([1, 1], p.channels)).unwrap();
+                let plain = c.with_activation(Activation::Identity);
+                let y = g.conv2d("conv", x, plain.clone()).unwrap();
+                let other = g.conv2d("other", x, plain).unwrap();
                 let sum = g.add("sum", y, other).unwrap();
                 g.activation("op", sum, p.activation).unwrap()
             } else {
-                y
+                g.conv2d("op", x, c).unwrap()
             }
         }
         OpKind::BatchNorm => g.batch_norm("op", x, mobilenet_wgpu::graph::Norm::named("op", 1e-3)).unwrap(),
@@ -102,7 +105,8 @@ fn check(p: &Problem, precision: Precision, tolerance: f32) {
     let input = Tensor::from_nhwc(p.batch, p.input, values(1, (u64::from(p.batch) * p.input.elements()) as usize)).unwrap();
     let expected = reference::run(&graph, &params(&graph), &input).unwrap().remove(0);
     let passed = mobilenet_wgpu::graph::passes::run(&graph, &[] as &[&str]);
-    let case = passed.nodes().iter().filter_map(|n| Case::of(&passed, n, p.batch)).find(|c| c.op == p.op).unwrap();
+    let adds = |c: &Case| c.residual == p.residual || !matches!(p.op, OpKind::Convolution | OpKind::Depthwise | OpKind::Pointwise);
+    let case = passed.nodes().iter().filter_map(|n| Case::of(&passed, n, p.batch)).find(|c| c.op == p.op && adds(c)).unwrap();
     let mut tried = 0;
     let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
     for variant in engine.variants().iter().filter(|v| v.op == p.op && v.check(&case, engine.profile()).is_ok()) {

@@ -33,7 +33,8 @@ pub(super) fn variants() -> Vec<Variant> {
         },
         Variant {
             applies: |case, _| {
-                if case.kernel == [3, 3] && case.stride <= 2 { Ok(()) } else { Err("it is for 3x3 filters at stride 1 or 2") }
+                small_filters(case)?;
+                no_residual(case)
             },
             geometry: |case, profile| strips(case, profile, 4 - case.stride),
             cost: |case, profile| strip_cost(case, profile, 5, 4 - case.stride),
@@ -103,6 +104,14 @@ fn three_by_three(case: &Case, stride: u32) -> Result<(), &'static str> {
     if case.kernel != [3, 3] || case.stride != stride {
         return Err("it is for 3x3 filters at one stride");
     }
+    no_residual(case)
+}
+
+pub(super) fn small_filters(case: &Case) -> Result<(), &'static str> {
+    if case.kernel == [3, 3] && case.stride <= 2 { Ok(()) } else { Err("it is for 3x3 filters at stride 1 or 2") }
+}
+
+pub(super) fn no_residual(case: &Case) -> Result<(), &'static str> {
     if case.residual { Err("it adds no residual") } else { Ok(()) }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! They are taken only where a record has measured them faster than the separate kernels, or the caller asks for them.
 
+use super::depthwise::{no_residual, small_filters};
 use super::{Case, Geometry, OpKind, Variant, fold, row};
 
 macro_rules! shader {
@@ -18,8 +19,8 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant {
             workgroup_memory: 2048,
             applies: |case, _| {
-                three_by_three(case)?;
-                if case.residual { Err("it adds no residual") } else { Ok(()) }
+                small_filters(case)?;
+                no_residual(case)
             },
             geometry: |case, _| {
                 let [y, z] = fold(case.pixels().div_ceil(16));
@@ -35,7 +36,7 @@ pub(super) fn variants() -> Vec<Variant> {
         },
         Variant {
             workgroup_memory: (9 * 9 + 16) * 64,
-            applies: |case, _| three_by_three(case),
+            applies: |case, _| small_filters(case),
             geometry: |case, _| tiles(case, 4, 4),
             ..row(
                 OpKind::InvertedResidual,
@@ -47,7 +48,7 @@ pub(super) fn variants() -> Vec<Variant> {
         },
         Variant {
             workgroup_memory: (17 * 9 + 32) * 64,
-            applies: |case, _| three_by_three(case),
+            applies: |case, _| small_filters(case),
             geometry: |case, _| tiles(case, 8, 4),
             ..row(
                 OpKind::InvertedResidual,
@@ -58,10 +59,6 @@ pub(super) fn variants() -> Vec<Variant> {
             )
         },
     ]
-}
-
-fn three_by_three(case: &Case) -> Result<(), &'static str> {
-    if case.kernel == [3, 3] && case.stride <= 2 { Ok(()) } else { Err("it is for 3x3 filters at stride 1 or 2") }
 }
 
 fn tiles(case: &Case, width: u32, height: u32) -> Geometry {
