@@ -40,13 +40,19 @@ pub fn open(options: &DeviceOptions) -> Outcome<Backend> {
     }
 }
 
+/// What `--precision` and `--tuning` mean on an engine.
+pub fn asked(options: &DeviceOptions, engine: &Engine, session: &mut SessionOptions) -> Outcome<()> {
+    session.precision = options.precision.on(Some(engine.profile()))?;
+    session.tuning = crate::tuning::asked(options.tuning.as_deref(), engine.profile())?;
+    Ok(())
+}
+
 impl Backend {
     /// A session of a model on the GPU, in the precision and with the kernels that the options ask for.
     pub fn session(&self, model: &Model, device: &DeviceOptions, mut session: SessionOptions) -> Outcome<Session> {
         let missing = || Failure::new("this is about kernels and needs a GPU, if only a software one\nnext: `mobilenet adapters`");
         let engine = self.engine.as_ref().ok_or_else(missing)?;
-        session.precision = device.precision.on(Some(engine.profile()))?;
-        session.tuning = crate::tuning::asked(device.tuning.as_deref(), engine.profile())?;
+        asked(device, engine, &mut session)?;
         session.prefer.extend(self.own.prefer());
         let mut made = engine.session(model, &session)?;
         if !self.own.is_empty() {
@@ -58,16 +64,17 @@ impl Backend {
 
     /// A model made ready here, in the precision that the options ask for.
     pub fn classifier(&self, model: &Model, device: &DeviceOptions, mut session: SessionOptions) -> Outcome<Classifier> {
-        session.precision = device.precision.on(self.engine.as_ref().map(Engine::profile))?;
-        if let Some(engine) = &self.engine {
-            session.tuning = crate::tuning::asked(device.tuning.as_deref(), engine.profile())?;
-            session.prefer.extend(self.own.prefer());
-        }
-        let classifier = match &self.engine {
-            Some(engine) => Classifier::with_engine(engine, model.clone(), &session),
-            None => Classifier::on_cpu(model.clone(), &session),
+        let mut classifier = match &self.engine {
+            Some(engine) => {
+                asked(device, engine, &mut session)?;
+                session.prefer.extend(self.own.prefer());
+                Classifier::with_engine(engine, model.clone(), &session)?
+            }
+            None => {
+                session.precision = device.precision.on(None)?;
+                Classifier::on_cpu(model.clone(), &session)?
+            }
         };
-        let mut classifier = classifier?;
         if let (false, Some(plan)) = (self.own.is_empty(), classifier.session().map(|s| s.plan().clone())) {
             self.held(self.own.check(model, &session, &plan, |input| classifier.run(input))?);
         }

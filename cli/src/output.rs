@@ -103,6 +103,11 @@ pub fn bytes(n: u64) -> String {
     }
 }
 
+/// Nanoseconds as a cell of a table whose heading says microseconds.
+pub fn us(ns: Option<f64>) -> String {
+    ns.map(|ns| format!("{:.1}", ns / 1e3)).unwrap_or_default()
+}
+
 /// A count with commas between thousands: `3,504,872`.
 pub fn count(n: u64) -> String {
     let digits = n.to_string();

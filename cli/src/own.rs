@@ -20,7 +20,7 @@ impl Kernels {
     pub fn read(options: &DeviceOptions) -> Outcome<Self> {
         let mut variants = Vec::new();
         for wish in &options.kernels {
-            let named = wish.split_once('=').and_then(|(op, file)| Some((OpKind::ALL.into_iter().find(|o| o.name() == op)?, file)));
+            let named = wish.split_once('=').and_then(|(op, file)| Some((OpKind::named(op)?, file)));
             let file = named.map_or(wish.as_str(), |(_, file)| file);
             let source = std::fs::read_to_string(file).map_err(|e| Failure::new(format!("--use {file}: cannot be read: {e}")))?;
             let op = named.map(|(op, _)| op).or_else(|| UserKernel::op_named_in(&source));

@@ -5,6 +5,7 @@ use crate::images::Images;
 use crate::job::Job;
 use crate::options::{AdapterName, Size, check_counts, default_outputs, precision};
 use crate::outputs::{Prediction, array, dictionary, predictions};
+use mobilenet_wgpu::classifier::normalized;
 use mobilenet_wgpu::graph::Shape;
 use mobilenet_wgpu::labels::Labels;
 use mobilenet_wgpu::model::{LoadOptions, Model, Settings};
@@ -120,7 +121,8 @@ impl Classifier {
             let at = at.ok_or_else(|| Error::Option { option: "outputs", message: message.into() })?;
             let mut embedding = outputs.tensors.swap_remove(at).1;
             if normalize {
-                to_length_one(&mut embedding);
+                let size = (embedding.shape.elements() as usize).max(1);
+                embedding.data = embedding.data.chunks(size).flat_map(normalized).collect();
             }
             Ok(embedding)
         })?;
@@ -205,14 +207,4 @@ fn tensor(values: &Bound<'_, PyAny>, layout: &str) -> PyResult<Tensor> {
         other => return Err(option(py, format!("layout `{other}`: give nhwc or nchw"))),
     };
     tensor.map_err(|e| raise(py, &e))
-}
-
-fn to_length_one(tensor: &mut Tensor) {
-    let size = (tensor.shape.elements() as usize).max(1);
-    for row in tensor.data.chunks_mut(size) {
-        let length = row.iter().map(|v| v * v).sum::<f32>().sqrt();
-        if length > 0.0 {
-            row.iter_mut().for_each(|v| *v /= length);
-        }
-    }
 }

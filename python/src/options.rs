@@ -47,12 +47,7 @@ pub(crate) fn default_outputs(has_classes: bool) -> Vec<String> {
 
 /// A precision by its name.
 pub(crate) fn precision(py: Python<'_>, name: &str) -> PyResult<Precision> {
-    match name {
-        "f32" => Ok(Precision::F32),
-        "f16-storage" => Ok(Precision::F16Storage),
-        "f16" => Ok(Precision::F16),
-        other => Err(option(py, format!("precision `{other}`: give f32, f16-storage or f16"))),
-    }
+    Precision::named(name).ok_or_else(|| option(py, format!("precision `{name}`: give f32, f16-storage or f16")))
 }
 
 /// Numbers that must be at least 1.

@@ -300,3 +300,9 @@ impl Classifier {
         Ok((0..probabilities.batch as usize).map(|n| Prediction::best(probabilities.picture(n), labels, top)).collect())
     }
 }
+
+/// `values` with length 1, as embeddings are compared; zeros stay zeros.
+pub fn normalized(values: &[f32]) -> Vec<f32> {
+    let length = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
+    values.iter().map(|v| (f64::from(*v) / length.max(1e-12)) as f32).collect()
+}

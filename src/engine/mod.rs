@@ -100,6 +100,21 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub fn with_variants(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>) -> Result<Self> {
+        Self::build(device, queue, variants, Arc::default())
+    }
+
+    /// An engine on the same device with further kernels behind ours, for instance a user's own; pipelines and weights are
+    /// its own. Plans take a kernel wherever it applies if [`SessionOptions::prefer`] names it.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn with_more(&self, more: Vec<Variant>) -> Result<Self> {
+        let Shared { device, queue, variants, lost, .. } = &*self.shared;
+        Self::build(device.clone(), queue.clone(), [variants, &*more].concat(), lost.clone())
+    }
+
+    /// `lost` is shared by all engines on a device.
+    fn build(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>, lost: Arc<OnceLock<String>>) -> Result<Self> {
         let profile = DeviceProfile::of(&device);
         let least = kernel::OpKind::Pointwise.bindings().len() as u32;
         if profile.max_storage_buffers < least {
@@ -112,21 +127,7 @@ impl Engine {
             });
         }
         let pipelines = pipelines::Pipelines::default();
-        let (weights, lost, made) = Default::default();
-        Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, made, weights, lost }) })
-    }
-
-    /// An engine on the same device with further kernels behind ours, for instance a user's own; pipelines and weights are
-    /// its own. Plans take a kernel wherever it applies if [`SessionOptions::prefer`] names it.
-    ///
-    /// # Errors
-    /// As [`Engine::new`].
-    pub fn with_more(&self, more: Vec<Variant>) -> Result<Self> {
-        let variants = [self.variants(), &more].concat();
-        let engine = Self::with_variants(self.device().clone(), self.queue().clone(), variants)?;
-        let Shared { device, queue, profile, variants, pipelines, made, weights, .. } =
-            Arc::try_unwrap(engine.shared).map_err(|_| Error::Device("a new engine is in use already".into()))?;
-        let lost = self.shared.lost.clone();
+        let (weights, made) = Default::default();
         Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, made, weights, lost }) })
     }
 

@@ -32,14 +32,13 @@ pub struct Case {
 }
 
 impl Case {
-    /// The case of a node; `None` for the input.
-    pub fn of(graph: &Graph, node: &Node, batch: u32) -> Option<Self> {
-        let input = graph.input_shape(node)?;
-        let plain = |op| Case {
+    /// A case of 1x1 at stride 1, without padding, activation, residual or anything inside.
+    pub const fn plain(op: OpKind, batch: u32, input: Shape, output: Shape) -> Self {
+        Self {
             op,
             batch,
             input,
-            output: node.shape,
+            output,
             kernel: [1, 1],
             stride: 1,
             padding: [0, 0],
@@ -47,7 +46,13 @@ impl Case {
             residual: false,
             hidden: 0,
             hidden_activation: Activation::Identity,
-        };
+        }
+    }
+
+    /// The case of a node; `None` for the input.
+    pub fn of(graph: &Graph, node: &Node, batch: u32) -> Option<Self> {
+        let input = graph.input_shape(node)?;
+        let plain = |op| Case::plain(op, batch, input, node.shape);
         let conv = |op, c: &Conv2d| Case {
             kernel: c.kernel,
             stride: c.stride,

@@ -1,6 +1,7 @@
 //! Dense convolutions of any kernel: the stem, and networks of a user's own.
 
-use super::pointwise::subgroup8;
+use super::depthwise::no_residual;
+use super::pointwise::{lanes, subgroup8};
 use super::{Case, Geometry, OpKind, Packing, Variant, eight_by_eight, row};
 use crate::gpu::{DeviceClass, DeviceProfile};
 
@@ -23,13 +24,9 @@ pub(super) fn variants() -> Vec<Variant> {
                 if case.input.channels > 4 {
                     return Err("it is for up to four input channels");
                 }
-                if case.residual { Err("it adds no residual") } else { Ok(()) }
+                no_residual(case)
             },
-            geometry: |case, _| Geometry {
-                workgroups: [case.output.c4().div_ceil(8), case.pixels().div_ceil(14), 1],
-                rows: case.input.channels,
-                rounds: 7,
-            },
+            geometry: |case, _| Geometry { rows: case.input.channels, ..lanes(case, 14, 7) },
             cost: |case, _| case.macs() as f64 * 0.1,
             ..row(
                 OpKind::Convolution,
@@ -58,7 +55,7 @@ pub(super) fn variants() -> Vec<Variant> {
                 subgroup8(case, profile)?;
                 many_channels(case, profile)
             },
-            geometry: |case, _| Geometry { workgroups: [case.output.c4().div_ceil(8), case.pixels().div_ceil(28), 1], rows: 0, rounds: 7 },
+            geometry: |case, _| lanes(case, 28, 7),
             cost: |case, _| case.macs() as f64 * 0.06,
             ..row(
                 OpKind::Convolution,

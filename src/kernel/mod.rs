@@ -115,6 +115,21 @@ impl OpKind {
         }
     }
 
+    /// The op of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|op| op.name() == name)
+    }
+
+    /// Whether its filters reach over neighbouring pixels, so that it has a stride and padding.
+    pub const fn has_filters(self) -> bool {
+        matches!(self, OpKind::Convolution | OpKind::Depthwise | OpKind::Separable | OpKind::InvertedResidual)
+    }
+
+    /// Whether it mixes channels, so that it may give another number of them than it takes.
+    pub const fn mixes_channels(self) -> bool {
+        matches!(self, OpKind::Convolution | OpKind::Pointwise | OpKind::Separable | OpKind::InvertedResidual)
+    }
+
     /// The name in tables, records and commands.
     pub const fn name(self) -> &'static str {
         match self {

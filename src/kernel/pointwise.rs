@@ -108,7 +108,7 @@ pub(super) fn subgroup8(_: &Case, profile: &DeviceProfile) -> Result<(), &'stati
     if profile.subgroup_size == Some(8) { Ok(()) } else { Err("it needs subgroups of exactly 8 lanes") }
 }
 
-fn lanes(case: &Case, pixels: u32, rounds: u32) -> Geometry {
+pub(super) fn lanes(case: &Case, pixels: u32, rounds: u32) -> Geometry {
     Geometry { workgroups: [case.output.c4().div_ceil(8), case.pixels().div_ceil(pixels), 1], rows: 0, rounds }
 }
 

@@ -28,6 +28,10 @@ impl Precision {
             Precision::F16 => "f16",
         }
     }
+    /// The precision of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|precision| precision.name() == name)
+    }
     /// Bytes of a stored value.
     pub const fn bytes(self) -> u64 {
         match self {

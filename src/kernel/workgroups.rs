@@ -190,23 +190,11 @@ impl<'a> Parser<'a> {
 #[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
-    use crate::graph::{Activation, Shape};
+    use crate::graph::Shape;
     use crate::kernel::OpKind;
 
     fn groups(text: &str) -> Result<[u32; 3], String> {
-        let case = Case {
-            op: OpKind::Pointwise,
-            batch: 2,
-            input: Shape::new(7, 7, 24),
-            output: Shape::new(7, 7, 42),
-            kernel: [1, 1],
-            stride: 1,
-            padding: [0, 0],
-            activation: Activation::Relu6,
-            residual: false,
-            hidden: 0,
-            hidden_activation: Activation::Identity,
-        };
+        let case = Case::plain(OpKind::Pointwise, 2, Shape::new(7, 7, 24), Shape::new(7, 7, 42));
         Ok(Workgroups::parse(text, &[("TILE".into(), 8.0)])?.geometry(&case).workgroups)
     }
 

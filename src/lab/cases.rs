@@ -7,35 +7,26 @@ use crate::{Error, Result};
 /// A case by its shape: 3x3 filters with a row of zeros around where the op has filters, ReLU6 where it has an activation.
 pub fn case_of_shape(op: OpKind, [height, width, cin, cout]: [u32; 4], stride: u32, batch: u32, expansion: u32) -> Case {
     use OpKind::{Activation as Clamp, Convolution, Depthwise, InvertedResidual, Pointwise, Pool, Separable, Softmax};
-    let filters = matches!(op, Convolution | Depthwise | InvertedResidual | Separable);
-    let stride = if filters { stride } else { 1 };
-    let clamps = matches!(op, Convolution | Depthwise | Pointwise | Separable | Clamp);
+    let stride = if op.has_filters() { stride } else { 1 };
     let input = if op == Softmax { Shape::new(1, 1, cin) } else { Shape::new(height, width, cin) };
-    let channels = if matches!(op, Convolution | Pointwise | InvertedResidual | Separable) { cout } else { cin };
+    let channels = if op.mixes_channels() { cout } else { cin };
     let output = match op {
         Pool => Shape::new(1, 1, channels),
         _ => Shape::new(input.height.div_ceil(stride), input.width.div_ceil(stride), channels),
     };
-    let block = matches!(op, InvertedResidual | Separable);
-    Case {
-        op,
-        batch,
-        input,
-        output,
-        kernel: if filters { [3, 3] } else { [1, 1] },
-        stride,
-        padding: if filters { [1, 1] } else { [0, 0] },
-        activation: if clamps { Activation::Relu6 } else { Activation::Identity },
-        residual: op == OpKind::Add || op == InvertedResidual && input == output,
-        hidden: if op == InvertedResidual {
-            cin * expansion
-        } else if block {
-            cin
-        } else {
-            0
-        },
-        hidden_activation: if block { Activation::Relu6 } else { Activation::Identity },
+    let mut case = Case { stride, ..Case::plain(op, batch, input, output) };
+    if op.has_filters() {
+        (case.kernel, case.padding) = ([3, 3], [1, 1]);
     }
+    if matches!(op, Convolution | Depthwise | Pointwise | Separable | Clamp) {
+        case.activation = Activation::Relu6;
+    }
+    if matches!(op, InvertedResidual | Separable) {
+        case.hidden = if op == InvertedResidual { cin * expansion } else { cin };
+        case.hidden_activation = Activation::Relu6;
+    }
+    case.residual = op == OpKind::Add || op == InvertedResidual && input == output;
+    case
 }
 
 /// A layer's case.

@@ -109,7 +109,7 @@ impl UserKernel {
             let (key, value) = said.split_once('=')?;
             (key.trim() == "op").then(|| value.trim())
         })?;
-        OpKind::ALL.into_iter().find(|op| op.name() == value)
+        OpKind::named(value)
     }
 
     /// One `KEY = VALUE`.
@@ -119,7 +119,7 @@ impl UserKernel {
         match key.split_whitespace().collect::<Vec<_>>()[..] {
             ["workgroups"] => self.workgroups = value.to_string(),
             ["op"] if value == self.op.name() => {}
-            ["op"] if OpKind::ALL.iter().any(|op| op.name() == value) => {
+            ["op"] if OpKind::named(value).is_some() => {
                 return Err(format!("it is a kernel for {value}, and {} was asked for", self.op));
             }
             ["op"] => return Err(format!("there is no op `{value}`; there are {}", OpKind::ALL.map(OpKind::name).join(", "))),

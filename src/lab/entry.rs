@@ -3,7 +3,7 @@
 
 use super::{Roof, Standing};
 use crate::gpu::DeviceProfile;
-use crate::kernel::{OpKind, Variant};
+use crate::kernel::{OpKind, Precision, Variant};
 use crate::measure::{CandidateResult, CaseResult, Verdict, traffic};
 use crate::tune::{DeviceKey, TuningRecord};
 use crate::{Error, Result};
@@ -50,6 +50,9 @@ pub struct Entry {
 fn one() -> u32 {
     1
 }
+
+/// Headings of [`Entry::figures`].
+pub const FIGURES: [&str; 10] = ["us", "p10", "p90", "flushed", "GFLOP/s", "GB/s", "of roof", "workgroups", "compile ms", "error"];
 
 impl Entry {
     /// Of a measurement on a device.
@@ -111,6 +114,26 @@ impl Entry {
         serde_json::to_string(self).map_err(|e| bad(&e.to_string()))
     }
 
+    /// What a table shows of a candidate: texts for [`FIGURES`], rates with so many `decimals`.
+    pub fn figures(&self, c: &CandidateResult, decimals: usize) -> [String; FIGURES.len()] {
+        let rate = |amount: f64| c.ns().filter(|_| amount > 0.0).map(|ns| format!("{:.decimals$}", amount / ns)).unwrap_or_default();
+        let share = self.standing.get(&c.label());
+        let share = share.map(|s| format!("{:.0} %{}", s.share * 100.0, if s.implausible { " (!)" } else { "" }));
+        let [x, y, z] = c.workgroups;
+        [
+            us(c.ns()),
+            us(c.warm.map(|t| t.p10)),
+            us(c.warm.map(|t| t.p90)),
+            us(c.cold.map(|t| t.median)),
+            rate(self.operations),
+            rate(self.bytes),
+            share.unwrap_or_default(),
+            format!("{x}x{y}x{z}"),
+            c.compile.map(|ns| format!("{:.1}", ns / 1e6)).unwrap_or_default(),
+            c.error.map(|e| format!("{e:.1e}")).unwrap_or_default(),
+        ]
+    }
+
     /// The names of right candidates whose standing is above what the adapter can do.
     pub fn implausible(&self) -> impl Iterator<Item = &str> {
         self.standing.iter().filter(|(_, s)| s.implausible).map(|(name, _)| name.as_str())
@@ -120,6 +143,11 @@ impl Entry {
     pub fn skipped(&self) -> impl Iterator<Item = &CandidateResult> {
         self.result.candidates.iter().filter(|c| matches!(c.verdict, Verdict::Skipped(_)))
     }
+}
+
+/// Nanoseconds as microseconds in a cell.
+pub(super) fn us(ns: Option<f64>) -> String {
+    ns.map(|ns| format!("{:.1}", ns / 1e3)).unwrap_or_default()
 }
 
 fn bad(why: &str) -> Error {
@@ -177,7 +205,7 @@ pub fn join(entries: Vec<Entry>) -> Vec<Entry> {
 /// A tuning record as entries; records that ship do not hold their cases, and give none.
 pub fn of_record(record: &TuningRecord) -> Vec<Entry> {
     let entry = |key: &str, kept: &crate::tune::CaseRecord| {
-        let precision = key.rsplit(' ').next().and_then(|name| crate::kernel::Precision::ALL.into_iter().find(|p| p.name() == name))?;
+        let precision = key.rsplit(' ').next().and_then(Precision::named)?;
         let result = CaseResult { case: kept.case?, precision, clock: kept.clock, candidates: kept.candidates.clone() };
         Some(Entry { measured: kept.measured, ..Entry::of(record.device.clone(), result, None) })
     };
@@ -216,23 +244,12 @@ pub fn adopt(entries: &[Entry], record: &mut TuningRecord) -> Adopted {
 pub(super) mod tests {
     use super::*;
     use crate::graph::{Activation, Shape};
-    use crate::kernel::{Case, Precision, variants};
+    use crate::kernel::{Case, variants};
     use crate::measure::{Clock, Times};
 
     pub(crate) fn case(op: OpKind, side: u32) -> Case {
-        Case {
-            op,
-            batch: 1,
-            input: Shape::new(side, side, 24),
-            output: Shape::new(side, side, 24),
-            kernel: [1, 1],
-            stride: 1,
-            padding: [0, 0],
-            activation: Activation::Relu6,
-            residual: false,
-            hidden: 0,
-            hidden_activation: Activation::Identity,
-        }
+        let shape = Shape::new(side, side, 24);
+        Case { activation: Activation::Relu6, ..Case::plain(op, 1, shape, shape) }
     }
 
     pub(crate) fn entry(side: u32, ns: &[(&str, f64)]) -> Entry {

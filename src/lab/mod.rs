@@ -22,7 +22,7 @@ pub use agreement::Agreement;
 pub use cases::{LayerCase, case_of_shape, model_cases};
 pub use compare::{Became, Change, compare, totals};
 pub use contract::UserKernel;
-pub use entry::{Adopted, Entry, adopt, join, of_record, read_entries};
+pub use entry::{Adopted, Entry, FIGURES, adopt, join, of_record, read_entries};
 pub use report::{Record, report, today};
 pub use roof::{Roof, Standing};
 pub use separable::{Fastest, MultiplierPoint, SeparableLayer, SeparableTimes, multiplied, separable_layers, separable_totals};

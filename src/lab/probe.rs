@@ -123,9 +123,8 @@ pub(super) fn workgroup_reads(engine: &Engine, watch: &Stopwatch) -> Result<f64>
     Probe::new(engine, watch, WORKGROUP, "reads", None)?.rate(THREADS * STEPS * 16.0)
 }
 
-/// Nanoseconds of a barrier of one workgroup of 64.
-pub(super) fn barrier(engine: &Engine, watch: &Stopwatch) -> Result<f64> {
-    let empty = dispatch(engine, watch)?;
+/// Nanoseconds of a barrier of one workgroup of 64, where an empty dispatch takes `empty`.
+pub(super) fn barrier(engine: &Engine, watch: &Stopwatch, empty: f64) -> Result<f64> {
     let ns = Probe::new(engine, watch, WORKGROUP, "barriers", None)?.ns(1)?;
     Ok((ns - empty).max(0.0) / STEPS)
 }

@@ -1,7 +1,8 @@
 //! `lab report`: results as one page that needs nothing beside it.
 
+use super::entry::us;
 use super::plot::{self, escape};
-use super::{Became, Entry, Roof, compare, totals};
+use super::{Became, Entry, FIGURES, Roof, compare, totals};
 use crate::kernel::{Precision, Variant, specialise, variants};
 use crate::measure::{CandidateResult, Verdict, fingerprint};
 use std::fmt::Write;
@@ -120,7 +121,6 @@ fn changes(page: &mut String, base: &Record, new: &Record) {
     }
     page.push_str("<div class=\"wide\"><table><tr><th>case</th><th>before</th><th class=n>us</th><th>after</th><th class=n>us</th><th class=n>ratio</th><th>95 %</th><th></th></tr>\n");
     for c in &found {
-        let us = |ns: Option<f64>| ns.map(|ns| format!("{:.1}", ns / 1e3)).unwrap_or_default();
         let (class, word) = match c.became {
             Became::Slower => ("slower", "slower"),
             Became::Broken => ("slower", "broken"),
@@ -143,34 +143,16 @@ fn changes(page: &mut String, base: &Record, new: &Record) {
     page.push_str("</table></div>\n");
 }
 
-const COLUMNS: [(&str, bool); 14] = [
-    ("case", false),
-    ("variant", false),
-    ("us", true),
-    ("p10", true),
-    ("p90", true),
-    ("flushed", true),
-    ("GFLOP/s", true),
-    ("GB/s", true),
-    ("of roof", true),
-    ("workgroups", true),
-    ("compile ms", true),
-    ("error", true),
-    ("verdict", false),
-    ("WGSL", false),
-];
-
 fn table(page: &mut String, record: &Record, sources: &mut Sources) {
     page.push_str("<div class=\"wide\"><table><tr>");
-    for (name, right) in COLUMNS {
-        let _ = write!(page, "<th{}>{name}</th>", if right { " class=n" } else { "" });
+    page.push_str("<th>case</th><th>variant</th>");
+    for name in FIGURES {
+        let _ = write!(page, "<th class=n>{name}</th>");
     }
-    page.push_str("</tr>\n");
+    page.push_str("<th>verdict</th><th>WGSL</th></tr>\n");
     for entry in &record.entries {
         let best = entry.result.best().map(CandidateResult::label);
-        let mut order: Vec<&CandidateResult> = entry.result.candidates.iter().collect();
-        order.sort_by(|a, b| a.ns().unwrap_or(f64::MAX).total_cmp(&b.ns().unwrap_or(f64::MAX)));
-        for (i, c) in order.into_iter().enumerate() {
+        for (i, c) in entry.result.ranked().into_iter().enumerate() {
             let class = match &c.verdict {
                 Verdict::Right if best.as_ref() == Some(&c.label()) => "best",
                 Verdict::Right | Verdict::Skipped(_) => "",
@@ -186,25 +168,9 @@ fn table(page: &mut String, record: &Record, sources: &mut Sources) {
 }
 
 fn cells(page: &mut String, entry: &Entry, c: &CandidateResult) {
-    let us = |ns: Option<f64>| ns.map(|ns| format!("{:.1}", ns / 1e3)).unwrap_or_default();
-    let rate = |amount: f64| c.ns().filter(|_| amount > 0.0).map(|ns| format!("{:.2}", amount / ns)).unwrap_or_default();
-    let share = entry.standing.get(&c.label()).map(|s| format!("{:.0} %{}", s.share * 100.0, if s.implausible { " (!)" } else { "" }));
-    let [x, y, z] = c.workgroups;
     let _ = write!(page, "<td>{}</td>", escape(&c.label()));
-    let numbers = [
-        us(c.ns()),
-        us(c.warm.map(|t| t.p10)),
-        us(c.warm.map(|t| t.p90)),
-        us(c.cold.map(|t| t.median)),
-        rate(entry.operations),
-        rate(entry.bytes),
-        share.unwrap_or_default(),
-        format!("{x}x{y}x{z}"),
-        c.compile.map(|ns| format!("{:.1}", ns / 1e6)).unwrap_or_default(),
-        c.error.map(|e| format!("{e:.1e}")).unwrap_or_default(),
-    ];
-    for number in numbers {
-        let _ = write!(page, "<td class=n>{number}</td>");
+    for figure in entry.figures(c, 2) {
+        let _ = write!(page, "<td class=n>{figure}</td>");
     }
     let verdict = match &c.verdict {
         Verdict::Right => "right".to_string(),

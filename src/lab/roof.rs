@@ -64,6 +64,7 @@ impl Roof {
     /// [`Error::Device`](crate::Error::Device) and [`Error::OutOfMemory`](crate::Error::OutOfMemory) of the device.
     pub fn measure(engine: &Engine, watch: &Stopwatch) -> Result<Self> {
         let profile = engine.profile();
+        let dispatch = probe::dispatch(engine, watch)?;
         let most = profile.max_storage_binding.min(profile.max_buffer_size).max(1);
         // The largest power of two, but not more than a caches' worth many times over.
         let large = (1u64 << most.ilog2()).min(256 << 20);
@@ -76,8 +77,8 @@ impl Roof {
             gbytes_cached: probe::reads(engine, watch, 64 << 10)?.max(probe::reads(engine, watch, 1 << 20)?),
             gbytes_memory: probe::reads(engine, watch, large)?,
             gbytes_workgroup: probe::workgroup_reads(engine, watch)?,
-            barrier: probe::barrier(engine, watch)?,
-            dispatch: probe::dispatch(engine, watch)?,
+            barrier: probe::barrier(engine, watch, dispatch)?,
+            dispatch,
             submit: watch.empty_submit(),
             read_back: watch.read_back()?,
             subgroup: profile.subgroup_size,

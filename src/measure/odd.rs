@@ -8,7 +8,6 @@ const CHANNELS: [u32; 3] = [19, 23, 38];
 
 /// The case at odd sizes and a batch of 3, and with channels that are no multiples of 4; none that is the case itself.
 pub(super) fn relatives(case: &Case) -> Vec<Case> {
-    let whole = matches!(case.op, OpKind::Pool | OpKind::Softmax);
     let spatial = |input: Shape, channels: u32| match case.op {
         OpKind::Pool | OpKind::Softmax => Shape::new(1, 1, channels),
         _ => Shape::new(input.height.div_ceil(case.stride), input.width.div_ceil(case.stride), channels),
@@ -18,10 +17,9 @@ pub(super) fn relatives(case: &Case) -> Vec<Case> {
         let input = Shape::new(height, width, cin);
         Case { batch, input, output: spatial(input, cout), hidden, ..*case }
     };
-    let mixes = matches!(case.op, OpKind::Convolution | OpKind::Pointwise | OpKind::Separable | OpKind::InvertedResidual) && !whole;
     // A block adds its input, so it gives as many channels as it takes.
     let [cin, cout, wide] = CHANNELS;
-    let cout = if mixes && !(case.op == OpKind::InvertedResidual && case.residual) { cout } else { cin };
+    let cout = if case.op.mixes_channels() && !(case.op == OpKind::InvertedResidual && case.residual) { cout } else { cin };
     let hidden = match case.op {
         OpKind::Separable => cin,
         OpKind::InvertedResidual => wide,
@@ -36,14 +34,12 @@ pub(super) fn relatives(case: &Case) -> Vec<Case> {
 mod tests {
     use super::super::problem::Problem;
     use super::*;
-    use crate::graph::Activation;
 
     #[test]
     fn relatives_of_every_op_can_be_computed() {
         for op in OpKind::ALL {
             for (stride, residual) in [(1, false), (2, false), (1, true)] {
-                let filters = matches!(op, OpKind::Convolution | OpKind::Depthwise | OpKind::InvertedResidual | OpKind::Separable);
-                if (stride == 2 && !filters) || (residual != (op == OpKind::Add) && op != OpKind::InvertedResidual) {
+                if (stride == 2 && !op.has_filters()) || (residual != (op == OpKind::Add) && op != OpKind::InvertedResidual) {
                     continue;
                 }
                 let input = if op == OpKind::Softmax { Shape::new(1, 1, 24) } else { Shape::new(8, 8, 24) };
@@ -51,21 +47,10 @@ mod tests {
                     OpKind::Pool | OpKind::Softmax => Shape::new(1, 1, 24),
                     _ => Shape::new(input.height.div_ceil(stride), input.width.div_ceil(stride), 24),
                 };
-                let side = if filters { 3 } else { 1 };
+                let side = if op.has_filters() { 3 } else { 1 };
                 let hidden = if matches!(op, OpKind::InvertedResidual | OpKind::Separable) { 24 } else { 0 };
-                let case = Case {
-                    op,
-                    batch: 1,
-                    input,
-                    output,
-                    kernel: [side, side],
-                    stride,
-                    padding: [side / 2, side / 2],
-                    activation: Activation::Identity,
-                    residual,
-                    hidden,
-                    hidden_activation: Activation::Identity,
-                };
+                let plain = Case::plain(op, 1, input, output);
+                let case = Case { kernel: [side, side], stride, padding: [side / 2, side / 2], residual, hidden, ..plain };
                 for relative in relatives(&case) {
                     Problem::new(relative).unwrap().data(1).unwrap();
                 }

@@ -165,8 +165,14 @@ pub struct CaseResult {
 impl CaseResult {
     /// The fastest right candidate.
     pub fn best(&self) -> Option<&CandidateResult> {
-        let timed = self.candidates.iter().filter(|c| c.ns().is_some());
-        timed.min_by(|a, b| a.ns().unwrap_or(f64::MAX).total_cmp(&b.ns().unwrap_or(f64::MAX)))
+        self.ranked().into_iter().next().filter(|c| c.ns().is_some())
+    }
+
+    /// All candidates, the fastest first; those without a time at the end, in their order.
+    pub fn ranked(&self) -> Vec<&CandidateResult> {
+        let mut ranked: Vec<&CandidateResult> = self.candidates.iter().collect();
+        ranked.sort_by(|a, b| a.ns().unwrap_or(f64::MAX).total_cmp(&b.ns().unwrap_or(f64::MAX)));
+        ranked
     }
 }
 

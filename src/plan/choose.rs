@@ -78,6 +78,7 @@ pub struct Measured {
 /// A choice, and what it was made from.
 #[derive(Clone, Debug)]
 pub(super) struct Choice {
+    pub case: Case,
     /// The row of the variant.
     pub row: usize,
     pub why: Why,
@@ -95,7 +96,8 @@ pub(super) fn choose(node: &str, case: &Case, profile: &DeviceProfile, variants:
             Err(reason) => reasons.push(format!("{}: {reason}", variant.name)),
         }
     }
-    let fixed = |row, why| Choice { row, why, rivals: Vec::new() };
+    let choice = |row, why, rivals| Choice { case: *case, row, why, rivals };
+    let fixed = |row, why| choice(row, why, Vec::new());
     let wish = options.prefer.iter().filter(|p| p.op == case.op);
     for preference in wish {
         if let Some(rival) = applicable.iter().find(|rival| variants[rival.row].name == preference.variant) {
@@ -108,7 +110,7 @@ pub(super) fn choose(node: &str, case: &Case, profile: &DeviceProfile, variants:
         let (runner_up, runner_up_ns) = found.runner_up.unzip();
         let measured = Measured { ns: found.ns, runner_up, runner_up_ns, measured: found.measured };
         return Ok(match found.shipped {
-            true => Choice { row: found.row, why: Why::ShippedRecord(measured), rivals: found.times },
+            true => choice(found.row, Why::ShippedRecord(measured), found.times),
             false => fixed(found.row, Why::Record(measured)),
         });
     }
@@ -118,7 +120,7 @@ pub(super) fn choose(node: &str, case: &Case, profile: &DeviceProfile, variants:
         [only] => Ok(fixed(only.row, Why::OnlyOne)),
         [best, second, ..] => {
             let why = Why::CostModel { ns: best.ns, runner_up: variants[second.row].name.to_string(), runner_up_ns: second.ns };
-            Ok(Choice { row: best.row, why, rivals: applicable })
+            Ok(choice(best.row, why, applicable))
         }
     }
 }

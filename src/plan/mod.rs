@@ -189,14 +189,13 @@ impl Plan {
         let source = |id: NodeId| if id == input { Source::Input } else { Source::Slot(memory.slot[id.0]) };
         let mut choices = Vec::with_capacity(graph.nodes().len());
         for node in graph.nodes() {
-            let choice =
-                Case::of(graph, node, batch).map(|case| Ok((case.op, choose::choose(&node.name, &case, profile, variants, options)?)));
-            choices.push(choice.transpose()?);
+            let case = Case::of(graph, node, batch);
+            choices.push(case.map(|case| choose::choose(&node.name, &case, profile, variants, options)).transpose()?);
         }
         settle::settle(&mut choices, options.runs, profile, variants);
         let mut steps = Vec::new();
         for ((i, node), choice) in graph.nodes().iter().enumerate().zip(choices) {
-            let (Some(case), Some((_, Choice { row, why, .. }))) = (Case::of(graph, node, batch), choice) else { continue };
+            let Some(Choice { case, row, why, .. }) = choice else { continue };
             let variant = &variants[row];
             let (weights, biases) = weights(node, &case, variant.packing);
             for weight in weights.iter().chain(&biases) {

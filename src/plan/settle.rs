@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 const MOST: usize = 12;
 
 /// Moves `choices` (of the steps in their order, `None` for a step without a kernel) to the cheapest set of kernels.
-pub(super) fn settle(choices: &mut [Option<(OpKind, Choice)>], runs: u32, profile: &DeviceProfile, variants: &[Variant]) {
+pub(super) fn settle(choices: &mut [Option<Choice>], runs: u32, profile: &DeviceProfile, variants: &[Variant]) {
     if !profile.compiles_at_dispatch {
         return;
     }
@@ -27,7 +27,7 @@ pub(super) fn settle(choices: &mut [Option<(OpKind, Choice)>], runs: u32, profil
 }
 
 /// The kernels that steps of `op` could take, each with nanoseconds of compiling.
-fn compile_times(choices: &[Option<(OpKind, Choice)>], op: OpKind, variants: &[Variant]) -> BTreeMap<usize, f64> {
+fn compile_times(choices: &[Option<Choice>], op: OpKind, variants: &[Variant]) -> BTreeMap<usize, f64> {
     let mut compile = BTreeMap::new();
     for choice in of(choices, op) {
         for rival in &choice.rivals {
@@ -42,7 +42,7 @@ fn compile_times(choices: &[Option<(OpKind, Choice)>], op: OpKind, variants: &[V
 }
 
 /// The set of kernels of which compiling and `runs` runs take the least.
-fn cheapest(choices: &[Option<(OpKind, Choice)>], op: OpKind, compile: &BTreeMap<usize, f64>, runs: f64) -> Vec<usize> {
+fn cheapest(choices: &[Option<Choice>], op: OpKind, compile: &BTreeMap<usize, f64>, runs: f64) -> Vec<usize> {
     let rows: Vec<usize> = compile.keys().copied().collect();
     let mut best = (f64::INFINITY, Vec::new());
     for bits in 1u32..1 << rows.len() {
@@ -61,11 +61,11 @@ fn fastest<'a>(choice: &'a Choice, set: &[usize]) -> Option<&'a crate::tune::Tim
 }
 
 /// Gives every step the fastest of the kernels that are kept, and says why where another one is faster.
-fn take(choices: &mut [Option<(OpKind, Choice)>], op: OpKind, kept: &[usize], compile: &BTreeMap<usize, f64>, variants: &[Variant]) {
+fn take(choices: &mut [Option<Choice>], op: OpKind, kept: &[usize], compile: &BTreeMap<usize, f64>, variants: &[Variant]) {
     let mut gains: BTreeMap<usize, f64> = BTreeMap::new();
     let mut moved = Vec::new();
     for (i, choice) in choices.iter().enumerate() {
-        let Some((_, choice)) = choice.as_ref().filter(|(kind, _)| *kind == op) else { continue };
+        let Some(choice) = choice.as_ref().filter(|choice| choice.case.op == op) else { continue };
         let own = choice.rivals.iter().find(|r| r.row == choice.row);
         if let (Some(own), Some(taken)) = (own, fastest(choice, kept))
             && own.row != taken.row
@@ -75,7 +75,7 @@ fn take(choices: &mut [Option<(OpKind, Choice)>], op: OpKind, kept: &[usize], co
         }
     }
     for (i, taken) in moved {
-        if let Some((_, choice)) = &mut choices[i] {
+        if let Some(choice) = &mut choices[i] {
             let (faster, gain_ns, compile_ns) = (variants[choice.row].name.to_string(), gains[&choice.row], compile[&choice.row]);
             choice.why = Why::Shared { ns: taken.ns, faster, gain_ns, compile_ns };
             choice.row = taken.row;
@@ -83,24 +83,26 @@ fn take(choices: &mut [Option<(OpKind, Choice)>], op: OpKind, kept: &[usize], co
     }
 }
 
-fn of(choices: &[Option<(OpKind, Choice)>], op: OpKind) -> impl Iterator<Item = &Choice> {
-    choices.iter().flatten().filter(move |(kind, _)| *kind == op).map(|(_, choice)| choice)
+fn of(choices: &[Option<Choice>], op: OpKind) -> impl Iterator<Item = &Choice> {
+    choices.iter().flatten().filter(move |choice| choice.case.op == op)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernel;
+    use crate::graph::Shape;
+    use crate::kernel::{self, Case};
     use crate::tune::Timed;
 
-    fn step(variants: &[Variant], times: &[(&str, f64)]) -> Option<(OpKind, Choice)> {
+    fn step(variants: &[Variant], times: &[(&str, f64)]) -> Option<Choice> {
         let row = |name: &str| variants.iter().position(|v| v.op == OpKind::Depthwise && v.name == name).unwrap_or_default();
         let rivals: Vec<_> = times.iter().map(|(name, ns)| Timed { row: row(name), ns: *ns }).collect();
         let why = Why::CostModel { ns: rivals[0].ns, runner_up: String::new(), runner_up_ns: 0.0 };
-        Some((OpKind::Depthwise, Choice { row: rivals[0].row, why, rivals }))
+        let shape = Shape::new(14, 14, 32);
+        Some(Choice { case: Case::plain(OpKind::Depthwise, 1, shape, shape), row: rivals[0].row, why, rivals })
     }
 
-    fn names(choices: &[Option<(OpKind, Choice)>], variants: &[Variant]) -> Vec<String> {
+    fn names(choices: &[Option<Choice>], variants: &[Variant]) -> Vec<String> {
         of(choices, OpKind::Depthwise).map(|c| variants[c.row].name.to_string()).collect()
     }
 
@@ -130,7 +132,7 @@ mod tests {
     fn what_is_fixed_stays_and_others_join_it() {
         let variants = kernel::variants();
         let mut choices = vec![step(&variants, &[("strip_s1", 1e5)]), step(&variants, &[("strip", 1e5), ("strip_s1", 1.5e5)])];
-        if let Some((_, first)) = &mut choices[0] {
+        if let Some(first) = &mut choices[0] {
             (first.why, first.rivals) = (Why::Preference, Vec::new());
         }
         settle(&mut choices, 100, &DeviceProfile::llvmpipe(), &variants);

@@ -10,19 +10,8 @@ use crate::measure::{CandidateResult, CaseResult, Clock, Times, Verdict};
 const F32: Precision = Precision::F32;
 
 fn case() -> Case {
-    Case {
-        op: OpKind::Pointwise,
-        batch: 1,
-        input: Shape::new(14, 14, 96),
-        output: Shape::new(14, 14, 576),
-        kernel: [1, 1],
-        stride: 1,
-        padding: [0, 0],
-        activation: Activation::Relu6,
-        residual: false,
-        hidden: 0,
-        hidden_activation: Activation::Identity,
-    }
+    let plain = Case::plain(OpKind::Pointwise, 1, Shape::new(14, 14, 96), Shape::new(14, 14, 576));
+    Case { activation: Activation::Relu6, ..plain }
 }
 
 fn candidate(variant: &Variant, ns: f64) -> CandidateResult {

@@ -68,7 +68,7 @@ fn apply(setting: &str, device: &DeviceOptions, base: &SessionOptions) -> Outcom
             "runs" => session.runs = value.parse().map_err(|_| bad("expected a number"))?,
             "prefer" => {
                 let (op, variant) = value.split_once('/').ok_or_else(|| bad("expected OP/VARIANT"))?;
-                let op = OpKind::ALL.into_iter().find(|o| o.name() == op).ok_or_else(|| bad("there is no such op"))?;
+                let op = OpKind::named(op).ok_or_else(|| bad("there is no such op"))?;
                 session.prefer.push(Preference { op, variant: variant.to_string() });
             }
             _ => return Err(bad("there is no such setting")),

@@ -1,6 +1,7 @@
 //! Drawings as SVG: bars by step, and by kind of op.
 
 use super::profile::by_op;
+use mobilenet_wgpu::lab::plot::escape;
 use mobilenet_wgpu::measure::Profile;
 use std::fmt::Write;
 
@@ -11,10 +12,6 @@ const RIGHT: f64 = 190.0;
 
 /// Colours that are told apart in grey and by most eyes (Okabe and Ito).
 const COLOURS: [&str; 8] = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#f0e442", "#999999"];
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
-}
 
 struct Drawing {
     body: String,

@@ -11,6 +11,7 @@ use crate::output::count;
 use crate::pictures::{self, Place};
 use crate::pipeline::{self, Answer};
 use mobilenet_wgpu::Model;
+use mobilenet_wgpu::classifier::normalized;
 use mobilenet_wgpu::engine::SessionOptions;
 use mobilenet_wgpu::picture::DecodeLimits;
 use serde::{Deserialize, Serialize};
@@ -167,12 +168,6 @@ impl Run {
         self.rows.finish();
         Ok(if failed > 0 { Status::SomeFailed } else { Status::Good })
     }
-}
-
-/// `values` with length 1; zeros stay zeros.
-pub fn normalized(values: &[f32]) -> Vec<f32> {
-    let length = values.iter().map(|v| f64::from(*v) * f64::from(*v)).sum::<f64>().sqrt();
-    values.iter().map(|v| (f64::from(*v) / length.max(1e-12)) as f32).collect()
 }
 
 #[cfg(test)]

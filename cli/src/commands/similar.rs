@@ -1,6 +1,6 @@
 //! `mobilenet similar`: the pictures of an index that are most like one.
 
-use super::embed::{channels, normalized};
+use super::embed::channels;
 use crate::backend;
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::folders::index::Index;
@@ -8,6 +8,7 @@ use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use crate::output::{Output, Table, bar};
 use crate::pictures::Place;
+use mobilenet_wgpu::classifier::normalized;
 use mobilenet_wgpu::engine::SessionOptions;
 use mobilenet_wgpu::picture::DecodeLimits;
 use serde::Serialize;

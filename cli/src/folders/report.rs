@@ -6,6 +6,7 @@ use crate::pictures::Place;
 use base64::Engine as _;
 use image::codecs::{jpeg::JpegEncoder, png::PngEncoder};
 use image::{DynamicImage, ExtendedColorType, ImageEncoder, RgbImage, RgbaImage};
+use mobilenet_wgpu::lab::plot::escape;
 use mobilenet_wgpu::labels::Labels;
 use mobilenet_wgpu::picture::DecodeLimits;
 use std::fmt::Write as _;
@@ -72,10 +73,6 @@ pub fn html(subject: &Subject<'_>, tally: &mut Tally) -> Outcome<String> {
 
 fn name(labels: &Labels, class: usize) -> String {
     escape(&labels.get(class).0)
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn matrix(labels: &Labels, tally: &Tally) -> Outcome<String> {

@@ -2,7 +2,7 @@
 
 use super::record;
 use crate::failure::{Outcome, Status};
-use crate::output::{Output, Table};
+use crate::output::{Output, Table, us};
 use mobilenet_wgpu::lab::{self, Became, Change};
 use mobilenet_wgpu::measure::Ratio;
 use serde_json::json;
@@ -75,7 +75,6 @@ fn word(became: Became) -> &'static str {
 fn table(changes: &[Change]) -> Table {
     let mut table = Table::new(&["case", "before", "us", "after", "us", "ratio", "95 %", ""], &[2, 4, 5]);
     for c in changes {
-        let us = |ns: Option<f64>| ns.map(|ns| format!("{:.1}", ns / 1e3)).unwrap_or_default();
         let interval = |r: Ratio| format!("{:.3} to {:.3}", r.low, r.high);
         table.row([
             c.name.clone(),

@@ -43,8 +43,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if arguments.json {
         out.json_pretty(&entries)?;
     } else if arguments.csv {
-        out.line(table::CSV)?;
-        entries.iter().try_for_each(|entry| table::csv(&mut out, entry))?;
+        table::csv(&mut out, &entries)?;
     } else {
         entries.iter().try_for_each(|entry| table::case(&mut out, entry))?;
     }

@@ -24,7 +24,7 @@ use mobilenet_wgpu::kernel::OpKind;
 /// An op by its name.
 pub fn op(name: &str) -> Result<OpKind, String> {
     let names = || OpKind::ALL.map(OpKind::name).join(", ");
-    OpKind::ALL.into_iter().find(|op| op.name() == name).ok_or_else(|| format!("expected one of {}", names()))
+    OpKind::named(name).ok_or_else(|| format!("expected one of {}", names()))
 }
 
 /// A time such as `20s`, `1.5m`, `500ms`, or `20` for seconds.

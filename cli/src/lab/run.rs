@@ -123,12 +123,10 @@ fn show(arguments: &Arguments, entries: &[Entry]) -> Outcome<()> {
     let mut out = Output::new();
     match arguments.format {
         _ if arguments.json => out.json_pretty(&entries)?,
+        _ if arguments.csv => table::csv(&mut out, entries)?,
         Format::Json => out.json_pretty(&entries)?,
-        format if arguments.csv || format == Format::Csv => {
-            out.line(table::CSV)?;
-            entries.iter().try_for_each(|entry| table::csv(&mut out, entry))?;
-        }
-        _ => entries.iter().try_for_each(|entry| table::case(&mut out, entry))?,
+        Format::Csv => table::csv(&mut out, entries)?,
+        Format::Table => entries.iter().try_for_each(|entry| table::case(&mut out, entry))?,
     }
     out.flush()
 }

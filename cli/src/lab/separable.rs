@@ -4,7 +4,7 @@ use super::bench::{Bench, Effort};
 use super::seconds;
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::options::DeviceOptions;
-use crate::output::{Output, Table};
+use crate::output::{Output, Table, us};
 use mobilenet_wgpu::kernel::Case;
 use mobilenet_wgpu::lab::{self, Fastest, MultiplierPoint, SeparableTimes, plot};
 use serde_json::json;
@@ -153,7 +153,6 @@ fn layers_table(layers: &[SeparableTimes]) -> Table {
     let headings = ["layer", "shape", "standard us", "kernel", "depthwise", "pointwise", "fused", "separable us", "MACs", "time"];
     let mut table = Table::new(&headings, &[2, 4, 5, 6, 7, 8, 9]);
     for l in layers {
-        let us = |ns: Option<f64>| ns.map(|ns| format!("{:.1}", ns / 1e3)).unwrap_or_default();
         let of = |f: &Option<Fastest>| us(f.as_ref().map(|f| f.ns));
         table.row([
             l.layer.name.clone(),

@@ -2,7 +2,7 @@
 
 use crate::failure::Outcome;
 use crate::output::{Output, Table, bytes};
-use mobilenet_wgpu::lab::Entry;
+use mobilenet_wgpu::lab::{Entry, FIGURES};
 use mobilenet_wgpu::measure::{CandidateResult, Verdict};
 
 /// One case: heading, table, and what has to be said of it.
@@ -69,40 +69,24 @@ fn word(verdict: &Verdict) -> &'static str {
 }
 
 fn table(entry: &Entry) -> Table {
-    let headings = ["variant", "us", "p10", "p90", "flushed", "GFLOP/s", "GB/s", "of roof", "workgroups", "compile ms", "error", "verdict"];
+    let headings = [&["variant"], &FIGURES[..], &["verdict"]].concat();
     let mut table = Table::new(&headings, &[1, 2, 3, 4, 5, 6, 7, 9, 10]);
-    let mut order: Vec<&CandidateResult> = entry.result.candidates.iter().collect();
-    order.sort_by(|a, b| a.ns().unwrap_or(f64::MAX).total_cmp(&b.ns().unwrap_or(f64::MAX)));
-    for c in order {
-        let us = |ns: Option<f64>| ns.map(|ns| format!("{:.1}", ns / 1e3)).unwrap_or_default();
-        let rate = |amount: f64| c.ns().filter(|_| amount > 0.0).map(|ns| format!("{:.1}", amount / ns)).unwrap_or_default();
-        let share = entry.standing.get(&c.label());
-        let share = share.map(|s| format!("{:.0} %{}", s.share * 100.0, if s.implausible { " (!)" } else { "" }));
-        let [x, y, z] = c.workgroups;
-        table.row([
-            c.label(),
-            us(c.ns()),
-            us(c.warm.map(|t| t.p10)),
-            us(c.warm.map(|t| t.p90)),
-            us(c.cold.map(|t| t.median)),
-            rate(entry.operations),
-            rate(entry.bytes),
-            share.unwrap_or_default(),
-            format!("{x}x{y}x{z}"),
-            c.compile.map(|ns| format!("{:.1}", ns / 1e6)).unwrap_or_default(),
-            c.error.map(|e| format!("{e:.1e}")).unwrap_or_default(),
-            word(&c.verdict).to_string(),
-        ]);
+    for c in entry.result.ranked() {
+        table.row([vec![c.label()], entry.figures(c, 1).to_vec(), vec![word(&c.verdict).to_string()]].concat());
     }
     table
 }
 
-/// The columns of [`csv`].
-pub const CSV: &str = "layer,op,case,precision,variant,verdict,error,ns,p10_ns,median_ns,p90_ns,flushed_ns,compile_ns,\
+const CSV: &str = "layer,op,case,precision,variant,verdict,error,ns,p10_ns,median_ns,p90_ns,flushed_ns,compile_ns,\
 operations,bytes,gflops,gbytes,share_of_roof,workgroups_x,workgroups_y,workgroups_z,adapter,driver,clock";
 
-/// A line for each candidate.
-pub fn csv(out: &mut Output, entry: &Entry) -> Outcome<()> {
+/// A line of headings, and one for each candidate.
+pub fn csv(out: &mut Output, entries: &[Entry]) -> Outcome<()> {
+    out.line(CSV)?;
+    entries.iter().try_for_each(|entry| lines(out, entry))
+}
+
+fn lines(out: &mut Output, entry: &Entry) -> Outcome<()> {
     let quoted = |text: &str| format!("\"{}\"", text.replace('"', "\"\""));
     let number = |n: Option<f64>| n.map(|n| n.to_string()).unwrap_or_default();
     let result = &entry.result;

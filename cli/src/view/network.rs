@@ -1,6 +1,7 @@
 //! The network as a guest on the window's device: fed with the texture that is shown, in the window's own commands.
 
 use super::gpu::Gpu;
+use crate::backend;
 use crate::failure::{Failure, Outcome};
 use crate::options::DeviceOptions;
 use mobilenet_wgpu::engine::{Engine, Input, Pending, Session, SessionOptions};
@@ -37,13 +38,8 @@ impl Network {
             return Err(Failure::new("the model has no classifier, only features\nnext: another --model"));
         }
         let engine = Engine::new(gpu.device.clone(), gpu.queue.clone())?;
-        let options = SessionOptions {
-            outputs: vec!["probabilities".into()],
-            in_flight: IN_FLIGHT,
-            precision: device.precision.on(Some(engine.profile()))?,
-            tuning: crate::tuning::asked(device.tuning.as_deref(), engine.profile())?,
-            ..SessionOptions::default()
-        };
+        let mut options = SessionOptions { outputs: vec!["probabilities".into()], in_flight: IN_FLIGHT, ..SessionOptions::default() };
+        backend::asked(device, &engine, &mut options)?;
         let mut session = engine.session(model, &options)?;
         session.prepare_frames()?;
         let (predictions, under_way) = Default::default();

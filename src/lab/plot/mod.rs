@@ -18,7 +18,7 @@ const INK: &str = "#222222";
 const FAINT: &str = "#dddddd";
 
 /// Text as it stands in SVG and HTML.
-pub(super) fn escape(text: &str) -> String {
+pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 

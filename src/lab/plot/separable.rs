@@ -53,33 +53,26 @@ pub fn multipliers(points: &[MultiplierPoint], title: &str) -> String {
     drawing.text([20.0, 26.0], Anchor::Start, 15, title);
     let Some(whole) = points.iter().max_by(|a, b| a.equation.total_cmp(&b.equation)) else { return drawing.finish(50.0) };
     let most = points.iter().map(|p| p.ns / 1e6).fold(0.0, f64::max);
-    let widths: Vec<&MultiplierPoint> = points.iter().filter(|p| p.resolution == whole.resolution).collect();
-    let sizes: Vec<&MultiplierPoint> = points.iter().filter(|p| p.width == whole.width).collect();
     let curve = |width: f64, resolution: f64| {
         whole.ns / 1e6 * equation(width, resolution) / equation(f64::from(whole.width), f64::from(whole.resolution))
     };
-    let y_of = |left: f64| (Axis::linear(most * 1.05, height - 80.0, 50.0), left);
-    for (set, left, name, largest) in [
-        (&widths, 80.0, format!("width multiplier, at {}", whole.resolution), f64::from(whole.width)),
-        (&sizes, 500.0, format!("resolution, at width {}", whole.width), f64::from(whole.resolution)),
-    ] {
-        let (y, left) = y_of(left);
+    let y = Axis::linear(most * 1.05, height - 80.0, 50.0);
+    let (width, resolution) = (f64::from(whole.width), f64::from(whole.resolution));
+    let mut plot = |left: f64, name: String, largest: f64, curve: &dyn Fn(f64) -> f64, points: Vec<(f64, &MultiplierPoint)>| {
         let x = Axis::linear(largest, left, left + 330.0);
         drawing.frame(&x, &y, [&name, "ms"]);
-        let by_width = std::ptr::eq(set, &widths);
-        let at = |share: f64| {
-            let value = share * largest;
-            let ms = if by_width { curve(value, f64::from(whole.resolution)) } else { curve(f64::from(whole.width), value) };
-            [x.at(value), y.at(ms)]
-        };
-        let line: Vec<[f64; 2]> = (2..=40).map(|i| at(f64::from(i) / 40.0)).collect();
+        let at = |value: f64| [x.at(value), y.at(curve(value))];
+        let line: Vec<[f64; 2]> = (2..=40).map(|i| at(f64::from(i) / 40.0 * largest)).collect();
         drawing.path(&line, COLOURS[1], true);
-        for p in set.iter() {
-            let value = if by_width { f64::from(p.width) } else { f64::from(p.resolution) };
+        for (value, p) in points {
             let tip = format!("width {}, {}: {:.2} ms", p.width, p.resolution, p.ns / 1e6);
             drawing.dot([x.at(value), y.at(p.ns / 1e6)], 5.0, COLOURS[0], false, &tip);
         }
-    }
+    };
+    let widths = points.iter().filter(|p| p.resolution == whole.resolution).map(|p| (f64::from(p.width), p)).collect();
+    plot(80.0, format!("width multiplier, at {}", whole.resolution), width, &|w| curve(w, resolution), widths);
+    let sizes = points.iter().filter(|p| p.width == whole.width).map(|p| (f64::from(p.resolution), p)).collect();
+    plot(500.0, format!("resolution, at width {}", whole.width), resolution, &|r| curve(width, r), sizes);
     let promise = "what equation 7 makes of the largest network's time".to_string();
     drawing.legend([84.0, height - 18.0], &[("measured, separable layers added up".into(), COLOURS[0])]);
     drawing.legend([420.0, height - 18.0], &[(promise, COLOURS[1])]);
