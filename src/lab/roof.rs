@@ -9,7 +9,7 @@ use crate::tune::DeviceKey;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record, and of how it is measured.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The limits of an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,12 +68,14 @@ impl Roof {
         let most = profile.max_storage_binding.min(profile.max_buffer_size).max(1);
         // The largest power of two, but not more than a caches' worth many times over.
         let large = (1u64 << most.ilog2()).min(256 << 20);
-        Ok(Self {
+        let arithmetic = |precision| probe::arithmetic(engine, watch, precision);
+        let gflops = arithmetic(Precision::F32)?;
+        let mut roof = Self {
             version: VERSION,
             device: DeviceKey::of(profile),
             clock: watch.clock(),
-            gflops: probe::arithmetic(engine, watch, Precision::F32)?,
-            gflops_f16: profile.f16.then(|| probe::arithmetic(engine, watch, Precision::F16)).transpose()?,
+            gflops,
+            gflops_f16: profile.f16.then(|| arithmetic(Precision::F16)).transpose()?,
             gbytes_cached: probe::reads(engine, watch, 64 << 10)?.max(probe::reads(engine, watch, 1 << 20)?),
             gbytes_memory: probe::reads(engine, watch, large)?,
             gbytes_workgroup: probe::workgroup_reads(engine, watch)?,
@@ -82,7 +84,10 @@ impl Roof {
             submit: watch.empty_submit(),
             read_back: watch.read_back()?,
             subgroup: profile.subgroup_size,
-        })
+        };
+        // Again, some seconds later: a machine that others use is slow for that long.
+        roof.gflops = roof.gflops.max(arithmetic(Precision::F32)?);
+        Ok(roof)
     }
 
     /// Reads a roof; `None` if the text is damaged, of another version, or of another device or driver.
@@ -155,7 +160,7 @@ mod tests {
         let desktop = DeviceKey::of(&DeviceProfile::desktop());
         assert_eq!(Roof::load(&text, &desktop), Some(sample()));
         assert_eq!(Roof::load(&text, &DeviceKey::of(&DeviceProfile::phone())), None);
-        assert_eq!(Roof::load(&text.replace("\"version\":1", "\"version\":0"), &desktop), None);
+        assert_eq!(Roof::load(&text.replace("\"version\":2", "\"version\":0"), &desktop), None);
         assert_eq!(Roof::load("{", &desktop), None);
     }
 
