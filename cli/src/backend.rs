@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::options::DeviceOptions;
 use crate::own::Kernels;
+use crate::pipelines::Kept;
 use mobilenet_wgpu::engine::{Engine, Input, Session, SessionOptions};
 use mobilenet_wgpu::gpu::DeviceClass;
 use mobilenet_wgpu::lab::Agreement;
@@ -12,6 +13,8 @@ use std::cell::Cell;
 /// A GPU's engine, or the CPU.
 pub struct Backend {
     engine: Option<Engine>,
+    /// Compiled pipelines of earlier starts; what this one adds is kept when it goes.
+    _kept: Option<Kept>,
     own: Kernels,
     /// Whether results with the user's kernels differ from the reference.
     differs: Cell<bool>,
@@ -26,7 +29,10 @@ pub fn engine(options: &DeviceOptions, own: &Kernels) -> Outcome<Engine> {
 pub fn open(options: &DeviceOptions) -> Outcome<Backend> {
     // Read before anything is opened: mistakes in the files are told at once.
     let own = Kernels::read(options)?;
-    let backend = |engine, own| Backend { engine, own, differs: Cell::new(false) };
+    let backend = |engine: Option<Engine>, own| {
+        let kept = engine.as_ref().and_then(Kept::on);
+        Backend { engine, _kept: kept, own, differs: Cell::new(false) }
+    };
     if options.cpu {
         return Ok(backend(None, own));
     }

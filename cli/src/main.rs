@@ -22,6 +22,7 @@ mod output;
 mod own;
 mod pictures;
 mod pipeline;
+mod pipelines;
 mod pytorch;
 mod tensors;
 mod tuning;

@@ -30,6 +30,29 @@ fn the_built_in_model_knows_a_cat() {
     assert_eq!(lines(&chosen)[0]["predictions"].as_array().unwrap().len(), 2);
 }
 
+/// Where the device keeps compiled pipelines, so does the tool; whatever stands in the file, the answer is the same.
+#[test]
+fn compiled_pipelines_are_kept_and_a_damaged_file_is_a_miss() {
+    let folder = Folder::new();
+    let kept = || std::fs::read_dir(folder.join("pipelines")).into_iter().flatten().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let answer = || {
+        let ran = mobilenet_with(["classify", "--json", "--model", "builtin", CAT], &[("MOBILENET_CACHE_DIR", folder.path())], b"");
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        lines(&ran)[0]["predictions"].clone()
+    };
+    let first = answer();
+    let files = kept();
+    let [file] = &files[..] else { return assert!(files.is_empty(), "{files:?}") };
+    let whole = std::fs::read(file).unwrap();
+    assert_eq!(answer(), first);
+    for damaged in [b"not pipelines".to_vec(), whole[..whole.len() / 2].to_vec(), vec![]] {
+        std::fs::write(file, damaged).unwrap();
+        assert_eq!(answer(), first);
+        assert_eq!(kept(), files);
+        assert_eq!(std::fs::read(file).unwrap().len(), whole.len(), "made anew");
+    }
+}
+
 #[test]
 fn gpu_and_cpu_agree() {
     let [gpu, cpu] = [&["classify", "--json", CAT][..], &["classify", "--json", "--cpu", CAT]].map(|a| lines(&mobilenet(a))[0].clone());

@@ -25,6 +25,7 @@ pub fn command<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Comma
         command.env_remove(variable);
     }
     command.env("MOBILENET_CONFIG_DIR", "no settings here").env("HF_HUB_OFFLINE", "1");
+    command.env("MOBILENET_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"));
     // Without it Wayland's library, which some drivers load, says so on standard error.
     command.env("XDG_RUNTIME_DIR", std::env::temp_dir());
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
