@@ -7,7 +7,7 @@ mod gpu;
 use mobilenet_wgpu::engine::{Input, Outputs, SessionOptions};
 use mobilenet_wgpu::graph::{Activation, Conv2d, GraphBuilder, Param, Shape};
 use mobilenet_wgpu::kernel::{OpKind, Precision};
-use mobilenet_wgpu::lab::{Agreement, Entry, Roof, UserKernel, adopt, case_of_shape, read_entries, starting_point};
+use mobilenet_wgpu::lab::{Agreement, Entry, Roof, UserKernel, adopt, case_of_shape, counting, read_entries, starting_point};
 use mobilenet_wgpu::measure::{KernelOptions, Stopwatch, kernels};
 use mobilenet_wgpu::plan::{Preference, Why};
 use mobilenet_wgpu::tune::{Tuning, TuningRecord};
@@ -74,4 +74,34 @@ fn results_stand_against_the_roof_and_become_the_plans_record() {
     assert_eq!(adopt(&entries, &mut record).cases, 1);
     let (_, why) = run(engine, Vec::new(), Tuning::none().with(record));
     assert!(matches!(why[0], Why::Record(_)), "{why:?}");
+}
+
+#[test]
+fn bytes_are_counted_as_often_as_a_kernel_asks_for_them() {
+    let Some(engine) = gpu::engine() else { return };
+    let watch = Stopwatch::new(engine.device(), engine.queue()).unwrap();
+    let options = KernelOptions { rounds: 1, counting: Some(counting), ..KernelOptions::default() };
+    let measure = |case, precision| {
+        let rows: Vec<_> = engine.variants().iter().collect();
+        kernels(engine, &watch, &case, precision, &rows, &options).unwrap().candidates
+    };
+    let case = case_of_shape(OpKind::Pointwise, [8, 8, 12, 24], 1, 1, 6);
+    let precision = if engine.profile().f16 { Precision::F16Storage } else { Precision::F32 };
+    for precision in [Precision::F32, precision] {
+        let candidates = measure(case, precision);
+        let tile = candidates.iter().find(|c| c.variant == "register_tile").unwrap();
+        // 16 tiles of four pixels x 6 channel quads, each with 3 quads of inputs for its pixels and their 4 rows of weights.
+        let quad = 4 * precision.bytes();
+        let expected = [("bias", 16 * 6), ("input", 16 * 6 * 3 * 4), ("output", 64 * 6), ("weights", 16 * 6 * 3 * 4)];
+        assert_eq!(tile.moved, expected.map(|(name, quads)| (name.to_string(), quads * quad)).into());
+        assert!(candidates.iter().all(|c| c.moved["output"] >= 64 * 6 * quad), "{candidates:?}");
+    }
+    for op in OpKind::ALL {
+        let case = case_of_shape(op, [9, 7, 20, 20], 1, 1, 2);
+        for c in measure(case, Precision::F32).iter().filter(|c| c.verdict.is_right()) {
+            let of = |name| c.moved.get(name).copied().unwrap_or_default();
+            let least = case.output.pixels() * u64::from(case.output.c4()) * 16;
+            assert!(of("output") >= least && of("input") >= 5 * 16, "{op}: {c:?}");
+        }
+    }
 }

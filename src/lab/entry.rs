@@ -52,7 +52,8 @@ fn one() -> u32 {
 }
 
 /// Headings of [`Entry::figures`].
-pub const FIGURES: [&str; 10] = ["us", "p10", "p90", "flushed", "GFLOP/s", "GB/s", "of roof", "workgroups", "compile ms", "error"];
+pub const FIGURES: [&str; 11] =
+    ["us", "p10", "p90", "flushed", "GFLOP/s", "GB/s", "moved GB/s", "of roof", "workgroups", "compile ms", "error"];
 
 impl Entry {
     /// Of a measurement on a device.
@@ -127,6 +128,7 @@ impl Entry {
             us(c.cold.map(|t| t.median)),
             rate(self.operations),
             rate(self.bytes),
+            c.moved_bytes().map(|bytes| rate(bytes as f64)).unwrap_or_default(),
             share.unwrap_or_default(),
             format!("{x}x{y}x{z}"),
             c.compile.map(|ns| format!("{:.1}", ns / 1e6)).unwrap_or_default(),

@@ -36,10 +36,22 @@ pub fn translate(variant: &Variant, precision: Precision, language: Language) ->
     if language == Language::Wgsl {
         return Ok(source);
     }
+    let (module, info) = module(variant, precision)?;
+    let fail = |message: String| Error::Kernel { name: format!("{}/{}", variant.op, variant.name), message };
+    write(&module, &info, language).map_err(fail)
+}
+
+/// A variant's kernel parsed and validated, with its parameters' values in their places, as a driver's compiler gets it.
+pub(super) fn module(variant: &Variant, precision: Precision) -> Result<(naga::Module, ModuleInfo)> {
+    let source = specialise(&variant.source, precision);
     let fail = |message: String| Error::Kernel { name: format!("{}/{}", variant.op, variant.name), message };
     let module = naga::front::wgsl::parse_str(&source).map_err(|e| fail(e.emit_to_string_with_path(&source, &variant.file)))?;
     let info = validator().validate(&module).map_err(|e| fail(e.emit_to_string_with_path(&source, &variant.file)))?;
-    write(&module, &info, language).map_err(fail)
+    let mut constants = naga::back::PipelineConstants::default();
+    constants.extend(variant.parameters.iter().cloned());
+    let done = naga::back::pipeline_constants::process_overrides(&module, &info, Some((naga::ShaderStage::Compute, "main")), &constants);
+    let (module, info) = done.map(|(module, info)| (module.into_owned(), info.into_owned())).map_err(|e| fail(e.to_string()))?;
+    Ok((module, info))
 }
 
 fn write(module: &naga::Module, info: &ModuleInfo, language: Language) -> std::result::Result<String, String> {

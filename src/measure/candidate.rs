@@ -2,13 +2,13 @@
 
 use super::problem::{Data, Problem};
 use super::stopwatch::read;
-use super::{CandidateResult, Verdict};
+use super::{CandidateResult, Counting, Verdict};
 use crate::engine::Engine;
 use crate::engine::pipelines::{Pipeline, filled_buffer};
 use crate::gpu::Scope;
 use crate::kernel::{Binding, Layer, Precision, Variant};
 use crate::{Error, Result};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 /// Bytes behind an output that a kernel must leave alone. They are inside the binding: what is outside, the driver's
@@ -152,7 +152,7 @@ impl<'a> Bench<'a> {
         let mut worst: Option<f64> = None;
         for run in 0..runs.max(1) as usize {
             let set = run % self.data.len();
-            let bytes = self.run(candidate, set)?;
+            let bytes = self.run(candidate, set, UNTOUCHED)?;
             let (output, guard) = bytes.split_at(self.output_bytes as usize);
             if guard.chunks_exact(4).any(|word| word != UNTOUCHED) {
                 return Ok((Verdict::OutOfBounds("it writes behind its output".into()), worst));
@@ -173,11 +173,19 @@ impl<'a> Bench<'a> {
         Ok((Verdict::Right, worst))
     }
 
-    /// One run on fresh memory: the output and what is behind it.
-    fn run(&self, candidate: &Candidate, set: usize) -> Result<Vec<u8>> {
+    /// Bytes that a kernel moves, by buffer.
+    pub fn count(&mut self, counting: &Counting) -> Result<BTreeMap<String, u64>> {
+        let (candidate, _) = self.compile(&counting.variant)?;
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.run(&candidate, 0, [0; 4])?);
+        let bytes = words.chunks_exact(2).map(|w| u64::from(w[0]) + 256 * u64::from(w[1]));
+        Ok(counting.names.iter().cloned().zip(bytes).filter(|(_, bytes)| *bytes > 0).collect())
+    }
+
+    /// One run on memory full of `fill`: the output and what is behind it.
+    fn run(&self, candidate: &Candidate, set: usize, fill: [u8; 4]) -> Result<Vec<u8>> {
         let (device, queue) = (self.engine.device(), self.engine.queue());
         let bytes = self.output_bytes + GUARD;
-        let untouched: Vec<u8> = UNTOUCHED.into_iter().cycle().take(bytes as usize).collect();
+        let untouched: Vec<u8> = fill.into_iter().cycle().take(bytes as usize).collect();
         let scope = Scope::open(device);
         queue.write_buffer(&self.output, 0, &untouched);
         let mut encoder = device.create_command_encoder(&Default::default());

@@ -28,8 +28,19 @@ pub struct KernelOptions {
     pub cold: bool,
     /// After this time no candidate is begun and no round either.
     pub budget: Option<Duration>,
+    /// What makes of a kernel one that counts the bytes that it moves (`lab::counting`); without it they are not counted.
+    pub counting: Option<fn(&Variant, Precision) -> Result<Counting>>,
     /// A candidate this many times slower than the best is timed in the first round alone; 0 times all to the end.
     pub hopeless: f64,
+}
+
+/// A kernel that counts what another one moves.
+#[derive(Clone, Debug)]
+pub struct Counting {
+    /// The kernel: it writes two words for each name into its output, bytes modulo 256 and bytes divided by 256.
+    pub variant: Variant,
+    /// The buffers.
+    pub names: Vec<String>,
 }
 
 impl Default for KernelOptions {
@@ -42,6 +53,7 @@ impl Default for KernelOptions {
             odd: true,
             cold: false,
             budget: None,
+            counting: None,
             hopeless: 3.0,
         }
     }
@@ -136,6 +148,19 @@ pub fn kernels_telling(
     for t in timed {
         results[t.place].warm = Times::of(&t.samples, t.repeats);
         results[t.place].cold = Times::of(&t.cold, 1);
+    }
+    if let Some(counting) = options.counting {
+        for result in results.iter_mut().filter(|r| r.verdict.is_right()) {
+            let variant = variants.iter().find(|v| super::fingerprint(v) == result.fingerprint).filter(|_| in_time());
+            // A kernel that cannot be counted is measured all the same.
+            let counted = variant.map(|v| counting(v, precision).and_then(|counting| bench.count(&counting)));
+            match counted {
+                Some(Err(Error::DeviceLost(why))) => return Err(Error::DeviceLost(why)),
+                Some(Err(why)) => tracing::debug!("{}: {why}", result.variant),
+                Some(Ok(moved)) => result.moved = moved,
+                None => {}
+            }
+        }
     }
     Ok(CaseResult { case: *case, precision, clock: watch.clock(), candidates: results })
 }

@@ -112,6 +112,9 @@ pub struct CandidateResult {
     /// Creation of the pipeline and first dispatch, in nanoseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compile: Option<f64>,
+    /// Bytes that its loads and stores move in a dispatch, by buffer, each as often as an invocation asks for it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub moved: BTreeMap<String, u64>,
     /// Times with warm caches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warm: Option<Times>,
@@ -131,6 +134,7 @@ impl CandidateResult {
             verdict,
             error: None,
             compile: None,
+            moved: BTreeMap::new(),
             warm: None,
             cold: None,
         }
@@ -142,6 +146,10 @@ impl CandidateResult {
             (!self.variant.contains(&text)).then_some(text)
         };
         format!("{}{}", self.variant, self.parameters.iter().filter_map(missing).collect::<String>())
+    }
+    /// Bytes that it moves in a dispatch, where they were counted.
+    pub fn moved_bytes(&self) -> Option<u64> {
+        (!self.moved.is_empty()).then(|| self.moved.values().sum())
     }
     /// Its time with warm caches, if it is right and was timed: what it is chosen by (see [`Times::typical`]).
     pub fn ns(&self) -> Option<f64> {

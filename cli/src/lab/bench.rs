@@ -7,7 +7,7 @@ use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant};
-use mobilenet_wgpu::lab::{Entry, LayerCase, Roof, UserKernel, case_of_shape, model_cases};
+use mobilenet_wgpu::lab::{Entry, LayerCase, Roof, UserKernel, case_of_shape, counting, model_cases};
 use mobilenet_wgpu::measure::{self, CandidateResult, CaseResult, KernelOptions, Stopwatch, Verdict};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -166,8 +166,8 @@ impl Bench {
     }
 
     fn here(&self, case: &Case, ours: &[&Variant], effort: Effort) -> Outcome<CaseResult> {
-        let options =
-            KernelOptions { rounds: effort.rounds, checks: 6, cold: effort.cold, budget: Some(effort.budget), ..KernelOptions::default() };
+        let Effort { rounds, cold, budget } = effort;
+        let options = KernelOptions { rounds, checks: 6, cold, budget: Some(budget), counting: Some(counting), ..KernelOptions::default() };
         Ok(measure::kernels(&self.engine, &self.watch, case, self.precision, ours, &options)?)
     }
 

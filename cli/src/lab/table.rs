@@ -70,7 +70,7 @@ fn word(verdict: &Verdict) -> &'static str {
 
 fn table(entry: &Entry) -> Table {
     let headings = [&["variant"], &FIGURES[..], &["verdict"]].concat();
-    let mut table = Table::new(&headings, &[1, 2, 3, 4, 5, 6, 7, 9, 10]);
+    let mut table = Table::new(&headings, &[1, 2, 3, 4, 5, 6, 7, 8, 10, 11]);
     for c in entry.result.ranked() {
         table.row([vec![c.label()], entry.figures(c, 1).to_vec(), vec![word(&c.verdict).to_string()]].concat());
     }
@@ -78,7 +78,7 @@ fn table(entry: &Entry) -> Table {
 }
 
 const CSV: &str = "layer,op,case,precision,variant,verdict,error,ns,p10_ns,median_ns,p90_ns,flushed_ns,compile_ns,\
-operations,bytes,gflops,gbytes,share_of_roof,workgroups_x,workgroups_y,workgroups_z,adapter,driver,clock";
+operations,bytes,moved_bytes,gflops,gbytes,moved_gbytes,share_of_roof,workgroups_x,workgroups_y,workgroups_z,adapter,driver,clock";
 
 /// A line of headings, and one for each candidate.
 pub fn csv(out: &mut Output, entries: &[Entry]) -> Outcome<()> {
@@ -92,6 +92,7 @@ fn lines(out: &mut Output, entry: &Entry) -> Outcome<()> {
     let result = &entry.result;
     for c in &result.candidates {
         let [x, y, z] = c.workgroups;
+        let moved = c.moved_bytes().map(|bytes| bytes as f64);
         let cells = [
             quoted(entry.layer.as_deref().unwrap_or_default()),
             result.case.op.to_string(),
@@ -108,8 +109,10 @@ fn lines(out: &mut Output, entry: &Entry) -> Outcome<()> {
             number(c.compile),
             number(Some(entry.operations)),
             number(Some(entry.bytes)),
+            number(moved),
             number(c.ns().map(|ns| entry.operations / ns)),
             number(c.ns().map(|ns| entry.bytes / ns)),
+            number(moved.zip(c.ns()).map(|(moved, ns)| moved / ns)),
             number(entry.standing.get(&c.label()).map(|s| s.share)),
             x.to_string(),
             y.to_string(),

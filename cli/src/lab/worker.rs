@@ -8,7 +8,7 @@ use crate::failure::{Failure, Outcome, Status};
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::gpu::AdapterOptions;
 use mobilenet_wgpu::kernel::{Case, Precision, Variant};
-use mobilenet_wgpu::lab::UserKernel;
+use mobilenet_wgpu::lab::{UserKernel, counting};
 use mobilenet_wgpu::measure::{self, CaseResult, KernelOptions, Stopwatch};
 use serde::{Deserialize, Serialize};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -97,6 +97,7 @@ fn work(job: &Job) -> mobilenet_wgpu::Result<CaseResult> {
         checks: job.checks,
         odd: job.odd,
         cold: job.cold,
+        counting: Some(counting),
         budget: Some(Duration::from_secs_f64(job.budget.max(0.0))),
         ..KernelOptions::default()
     };
