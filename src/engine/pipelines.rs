@@ -44,19 +44,35 @@ pub(super) struct Pipelines {
 }
 
 impl Engine {
-    /// The pipeline of the variant in `row` of the table.
-    pub(super) async fn pipeline(&self, row: usize, precision: Precision) -> Result<Arc<Pipeline>> {
-        if let Some(made) = lock(&self.shared.pipelines.made).get(&(row, precision)) {
-            return Ok(made.clone());
+    /// The pipelines of the variants in `rows` of the table. All are asked for before the first is waited for: a browser
+    /// compiles them elsewhere, and says much later whether they are good.
+    pub(super) async fn pipelines(&self, rows: &[usize], precision: Precision) -> Result<Vec<Arc<Pipeline>>> {
+        let made = || lock(&self.shared.pipelines.made);
+        let mut asked = Vec::new();
+        for row in rows {
+            if !made().contains_key(&(*row, precision)) && !asked.iter().any(|(of, ..): &(usize, _, _)| of == row) {
+                let (pipeline, outcome) = self.ask(&self.shared.variants[*row], precision);
+                asked.push((*row, pipeline, outcome));
+            }
         }
-        let variant = &self.shared.variants[row];
-        let pipeline = Arc::new(self.compile(variant, precision).await?);
-        lock(&self.shared.pipelines.made).insert((row, precision), pipeline.clone());
-        Ok(pipeline)
+        for (row, pipeline, outcome) in asked {
+            outcome.await?;
+            made().insert((row, precision), Arc::new(pipeline));
+        }
+        let made = made();
+        Ok(rows.iter().filter_map(|row| made.get(&(*row, precision)).cloned()).collect())
     }
 
     /// A pipeline of its own, whatever was made before.
+    #[cfg(not(target_arch = "wasm32"))]
     pub(crate) async fn compile(&self, variant: &Variant, precision: Precision) -> Result<Pipeline> {
+        let (pipeline, outcome) = self.ask(variant, precision);
+        outcome.await?;
+        Ok(pipeline)
+    }
+
+    /// A pipeline, and what becomes of it.
+    fn ask<'a>(&'a self, variant: &'a Variant, precision: Precision) -> (Pipeline, impl Future<Output = Result<()>> + 'a) {
         let device = &self.shared.device;
         let (pipeline, caught) = {
             let scope = Scope::open(device);
@@ -64,11 +80,13 @@ impl Engine {
             (pipeline, scope.close())
         };
         lock(&self.shared.made).pipelines += 1;
-        caught.await.map_err(|error| match error {
-            Error::Device(message) => Error::Kernel { name: format!("{}/{}", variant.op, variant.name), message },
-            other => self.failure(other),
-        })?;
-        Ok(pipeline)
+        let outcome = async move {
+            caught.await.map_err(|error| match error {
+                Error::Device(message) => Error::Kernel { name: format!("{}/{}", variant.op, variant.name), message },
+                other => self.failure(other),
+            })
+        };
+        (pipeline, outcome)
     }
 }
 

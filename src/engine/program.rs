@@ -6,12 +6,28 @@ use crate::gpu::Scope;
 use crate::graph::Param;
 use crate::kernel::{Binding, Layer};
 use crate::plan::{Plan, Source, Step};
+use crate::weights::Weights;
 use crate::{Error, Result};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// Evaluates a parameter to f32 values in the canonical layout.
 pub(super) type Evaluate<'a> = dyn Fn(&Param) -> Result<Vec<f32>> + 'a;
+
+/// Whose parameters a program has, and where they come from.
+#[derive(Clone, Copy)]
+pub(super) struct Parameters<'a> {
+    pub owner: usize,
+    pub evaluate: &'a Evaluate<'a>,
+    /// What may still be arriving.
+    pub weights: Option<&'a Weights>,
+}
+
+/// Weights and biases of a step, by binding.
+type Bound = Vec<(u32, Arc<wgpu::Buffer>)>;
 
 #[derive(Debug)]
 pub(super) struct Program {
@@ -28,26 +44,20 @@ pub(super) struct Program {
 #[derive(Debug)]
 pub(super) struct Compiled {
     pipeline: Arc<Pipeline>,
-    /// Weights and biases by binding.
-    weights: Vec<(u32, Arc<wgpu::Buffer>)>,
+    weights: Bound,
     /// One bind group, or one for each place of the ring if the step reads the input.
     bind_groups: Vec<wgpu::BindGroup>,
 }
 
 impl Program {
-    /// Compiles `plan`; `inputs` are the ring's input buffers.
-    pub async fn new(engine: &Engine, plan: Plan, owner: usize, evaluate: &Evaluate<'_>, inputs: &[wgpu::Buffer]) -> Result<Self> {
-        let profile = engine.profile();
-        let mut pipelines = Vec::new();
-        for step in &plan.steps {
-            pipelines.push(engine.pipeline(step.row, plan.precision).await?);
-        }
-        if profile.compiles_at_dispatch {
-            warm_up(engine, &pipelines).await?;
-        }
+    /// Compiles `plan`; `inputs` are the ring's input buffers. Weights go up while pipelines are compiled, as far as the
+    /// driver does that elsewhere.
+    pub async fn new(engine: &Engine, plan: Plan, parameters: Parameters<'_>, inputs: &[wgpu::Buffer]) -> Result<Self> {
+        let (pipelines, weights) = both(pipelines(engine, &plan), upload(engine, &plan, parameters)).await;
+        let (pipelines, weights) = (pipelines?, weights?);
         let (program, caught) = {
             let scope = Scope::open(engine.device());
-            let program = build(engine, plan, owner, evaluate, inputs, pipelines);
+            let program = build(engine, plan, inputs, pipelines, weights);
             (program, scope.close())
         };
         caught.await.map_err(|e| engine.failure(e))?;
@@ -77,14 +87,79 @@ impl Program {
     }
 }
 
-fn build(
-    engine: &Engine,
-    plan: Plan,
-    owner: usize,
-    evaluate: &Evaluate<'_>,
-    inputs: &[wgpu::Buffer],
-    pipelines: Vec<Arc<Pipeline>>,
-) -> Result<Program> {
+async fn pipelines(engine: &Engine, plan: &Plan) -> Result<Vec<Arc<Pipeline>>> {
+    let rows: Vec<_> = plan.steps.iter().map(|step| step.row).collect();
+    let pipelines = engine.pipelines(&rows, plan.precision).await?;
+    if engine.profile().compiles_at_dispatch {
+        warm_up(engine, &pipelines).await?;
+    }
+    Ok(pipelines)
+}
+
+/// The weights of each step, uploaded in the order in which they arrive.
+async fn upload(engine: &Engine, plan: &Plan, Parameters { owner, evaluate, weights }: Parameters<'_>) -> Result<Vec<Bound>> {
+    let mut bound = vec![Bound::new(); plan.steps.len()];
+    let mut wanted = Vec::new();
+    for (i, step) in plan.steps.iter().enumerate() {
+        let bindings = step.case.op.bindings().iter();
+        wanted.extend(bindings.filter_map(|(_, binding, what)| Some((i, *binding, step.weight(*what)?))));
+    }
+    let mut outcomes = Vec::new();
+    loop {
+        let arrived = weights.map_or(0, Weights::arrived);
+        let (here, later): (Vec<_>, Vec<_>) =
+            wanted.into_iter().partition(|(.., weight)| weights.is_none_or(|weights| weights.has(&weight.param)));
+        let (uploaded, caught) = {
+            let scope = Scope::open(engine.device());
+            let uploaded = here.into_iter().try_for_each(|(step, binding, weight)| {
+                let buffer = engine.weight(owner, weight, plan.precision, || evaluate(&weight.param))?;
+                bound[step].push((binding, buffer));
+                Ok(())
+            });
+            (uploaded, scope.close())
+        };
+        outcomes.push(caught);
+        uploaded?;
+        match weights {
+            Some(weights) if !later.is_empty() => weights.more_than(arrived).await?,
+            _ => break,
+        }
+        wanted = later;
+    }
+    // A device that is busy compiling answers late.
+    for outcome in outcomes {
+        outcome.await.map_err(|e| engine.failure(e))?;
+    }
+    Ok(bound)
+}
+
+/// Two futures at once, the first one ahead.
+async fn both<A, B>(a: impl Future<Output = A>, b: impl Future<Output = B>) -> (A, B) {
+    let (mut a, mut b) = (pin!(a), pin!(b));
+    let (mut of_a, mut of_b) = (None, None);
+    poll_fn(|context| {
+        if of_a.is_none()
+            && let Poll::Ready(done) = a.as_mut().poll(context)
+        {
+            of_a = Some(done);
+        }
+        if of_b.is_none()
+            && let Poll::Ready(done) = b.as_mut().poll(context)
+        {
+            of_b = Some(done);
+        }
+        match (of_a.take(), of_b.take()) {
+            (Some(a), Some(b)) => Poll::Ready((a, b)),
+            (a, b) => {
+                (of_a, of_b) = (a, b);
+                Poll::Pending
+            }
+        }
+    })
+    .await
+}
+
+fn build(engine: &Engine, plan: Plan, inputs: &[wgpu::Buffer], pipelines: Vec<Arc<Pipeline>>, weights: Vec<Bound>) -> Result<Program> {
     let device = engine.device();
     let stride = (size_of::<Layer>() as u32).next_multiple_of(engine.profile().uniform_alignment.max(16));
     let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
@@ -103,13 +178,7 @@ fn build(
     };
     let slots: Vec<_> = plan.slots.iter().map(slot).collect();
     let mut steps = Vec::new();
-    for (step, pipeline) in plan.steps.iter().zip(pipelines) {
-        let mut weights = Vec::new();
-        for (_, binding, what) in step.case.op.bindings() {
-            if let Some(weight) = step.weight(*what) {
-                weights.push((*binding, engine.weight(owner, weight, plan.precision, || evaluate(&weight.param))?));
-            }
-        }
+    for ((step, pipeline), weights) in plan.steps.iter().zip(pipelines).zip(weights) {
         let reads_input = step.input == Source::Input || step.residual == Some(Source::Input);
         let mut compiled = Compiled { pipeline, weights, bind_groups: Vec::new() };
         for input in inputs.iter().take(if reads_input { inputs.len() } else { 1 }) {

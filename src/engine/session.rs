@@ -1,7 +1,7 @@
 //! A network compiled on an engine for one size, largest batch, precision and set of outputs.
 
 use super::pending::{OutputLayout, Place};
-use super::program::{Evaluate, Program};
+use super::program::{Evaluate, Parameters, Program};
 use super::{Engine, Input, Outputs, Pending};
 use crate::gpu::Scope;
 use crate::graph::{Graph, Param, passes};
@@ -79,6 +79,10 @@ impl Engine {
     /// # Errors
     /// Those of [`Plan::new`], [`Error::Tensor`] for parameters, [`Error::Kernel`] and [`Error::OutOfMemory`] of the device.
     pub async fn compile_graph(&self, graph: &Graph, owner: usize, evaluate: &Evaluate<'_>, options: &SessionOptions) -> Result<Session> {
+        self.compile_with(graph, Parameters { owner, evaluate, weights: None }, options).await
+    }
+
+    async fn compile_with(&self, graph: &Graph, parameters: Parameters<'_>, options: &SessionOptions) -> Result<Session> {
         self.check_alive()?;
         let (graph, names) = if options.outputs.is_empty() {
             (graph.clone(), graph.outputs().iter().map(|id| graph.node(*id).name.clone()).collect())
@@ -97,12 +101,13 @@ impl Engine {
             runs: options.runs,
         };
         let plan = Plan::fitting(&graph, self.profile(), self.variants(), &plan_options)?;
-        Session::new(self.clone(), plan, names, owner, evaluate, options.in_flight.max(1)).await
+        Session::new(self.clone(), plan, names, parameters, options.in_flight.max(1)).await
     }
 }
 
 impl Engine {
-    /// Compiles a model at a size, for up to a batch.
+    /// Compiles a model at a size, for up to a batch. Of a model that is still arriving it uploads what comes as it comes,
+    /// and is done with the last tensor that the outputs need.
     ///
     /// # Errors
     /// As [`Engine::compile_graph`], and [`Error::Graph`] for a size that the network cannot take.
@@ -111,7 +116,8 @@ impl Engine {
         let weights = model.weights().clone();
         let owner = Arc::as_ptr(&weights) as usize;
         let evaluate = |param: &Param| param.evaluate(&|name| weights.get(name));
-        let mut session = self.compile_graph(&graph, owner, &evaluate, options).await?;
+        let parameters = Parameters { owner, evaluate: &evaluate, weights: Some(&weights) };
+        let mut session = self.compile_with(&graph, parameters, options).await?;
         // The address is the owner's identity as long as somebody keeps it.
         session.weights = Some(weights.clone());
         Ok(session)
@@ -128,7 +134,7 @@ impl Engine {
 }
 
 impl Session {
-    async fn new(engine: Engine, plan: Plan, names: Vec<String>, owner: usize, evaluate: &Evaluate<'_>, in_flight: usize) -> Result<Self> {
+    async fn new(engine: Engine, plan: Plan, names: Vec<String>, parameters: Parameters<'_>, in_flight: usize) -> Result<Self> {
         let mut layout = Vec::new();
         let mut end = 0;
         for (output, name) in plan.outputs.iter().zip(names) {
@@ -143,7 +149,7 @@ impl Session {
         };
         caught.await.map_err(|e| engine.failure(e))?;
         let inputs: Vec<_> = places.iter().map(|p| p.input.clone()).collect();
-        let program = Program::new(&engine, plan, owner, evaluate, &inputs).await?;
+        let program = Program::new(&engine, plan, parameters, &inputs).await?;
         let geometry = vec![(0, Vec::new()); places.len()];
         let preprocessor = Preprocessor::new(engine.device(), program.plan.precision).await?;
         super::lock(&engine.shared.made).pipelines += KERNELS.len() as u64;

@@ -7,7 +7,7 @@ use super::{MobileNetConfig, Version};
 use crate::graph::{Graph, Op, Param, Shape};
 use crate::labels::Labels;
 use crate::picture::Preprocessing;
-use crate::weights::{Bytes, File, Recognised, Weights, recognise, with_strides};
+use crate::weights::{Arriving, Bytes, File, Recognised, Weights, recognise, with_strides};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -86,12 +86,15 @@ impl Model {
         Self::from_file(File::parse(bytes.into())?, options, None)
     }
 
-    /// A checkpoint in memory that has a name, such as its address: names like `mobilenet_v1_0.25_128` tell the size.
+    /// A checkpoint that is still on its way: the model is there as soon as the header is. Its weights follow
+    /// ([`Weights::complete`](crate::weights::Weights::complete)); sessions on a GPU upload them as they come. A name, such
+    /// as the checkpoint's address, may tell the size, as `mobilenet_v1_0.25_128` does.
     ///
     /// # Errors
-    /// As [`Model::open_with`].
-    pub fn from_named_bytes(bytes: impl Into<Bytes>, name: &str, options: &LoadOptions) -> Result<Self> {
-        Self::from_file(File::parse(bytes.into())?, options, size_in_name(name))
+    /// As [`Model::open_with`], and [`Error::Checkpoint`] if it is cut off.
+    pub fn arriving(arriving: &Arriving, name: &str, options: &LoadOptions) -> impl Future<Output = Result<Self>> + use<> {
+        let (arrived, size, options) = (arriving.arrived().clone(), size_in_name(name), options.clone());
+        async move { Self::from_file(arrived.file().await?, &options, size) }
     }
 
     /// A checkpoint as tensors, by the names and in the layouts of the framework that made it.
@@ -132,7 +135,9 @@ impl Model {
         let metadata = layers.into_iter().map(|(from, settings)| (from, settings.named())).collect();
         let tensors = file.tensors.len();
         let weights = Weights::new(file, found.sources.clone());
-        weights.check()?;
+        if weights.is_complete() {
+            weights.check()?;
+        }
         let findings = Findings {
             found: &found,
             config: &config,

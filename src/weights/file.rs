@@ -1,10 +1,12 @@
 //! The safetensors file: header checked against the file's length, tensors as names, types, shapes and byte ranges.
 
+use super::arriving::Arrived;
 use super::{Bytes, format};
 use crate::{Error, Result};
-use safetensors::tensor::{Dtype, SafeTensorError, SafeTensors};
+use safetensors::tensor::{Dtype, Metadata, SafeTensorError, SafeTensors};
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// One tensor of a file.
 #[derive(Clone, Debug)]
@@ -26,10 +28,19 @@ impl FileTensor {
     }
 }
 
+/// Where a file's bytes are.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Whole(Bytes),
+    Arriving(Arc<Arrived>),
+}
+
 /// A parsed file, in the order of its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
-    pub bytes: Bytes,
+    pub content: Content,
+    /// In bytes, header included.
+    pub length: usize,
     pub tensors: Vec<FileTensor>,
     pub metadata: BTreeMap<String, String>,
 }
@@ -42,7 +53,23 @@ impl File {
         }
         let header = header_length(&bytes)?;
         let (_, metadata) = SafeTensors::read_metadata(&bytes).map_err(|e| Error::Checkpoint(explain(&e, bytes.len())))?;
-        let start = 8 + header;
+        Ok(Self::of(&metadata, 8 + header, Content::Whole(bytes)))
+    }
+
+    /// The file that a header announces, whose tensors arrive later; `head` is the file up to its first tensor.
+    pub fn announced(head: &[u8], arrived: Arc<Arrived>) -> Result<Self> {
+        let damaged = |e| Error::Checkpoint(explain(&e, head.len()));
+        match SafeTensors::read_metadata(head) {
+            // The one thing that may be wrong with it: no tensors follow.
+            Ok(_) | Err(SafeTensorError::MetadataIncompleteBuffer) => {}
+            Err(e) => return Err(damaged(e)),
+        }
+        let header = std::str::from_utf8(&head[8..]).map_err(|e| damaged(SafeTensorError::InvalidHeader(e)))?;
+        let metadata: Metadata = serde_json::from_str(header).map_err(|e| damaged(SafeTensorError::InvalidHeaderDeserialization(e)))?;
+        Ok(Self::of(&metadata, head.len(), Content::Arriving(arrived)))
+    }
+
+    fn of(metadata: &Metadata, start: usize, content: Content) -> Self {
         let mut tensors: Vec<FileTensor> = metadata
             .tensors()
             .into_iter()
@@ -52,18 +79,25 @@ impl File {
             })
             .collect();
         // The map's order changes from run to run; reports and ties must not.
-        tensors.sort_by(|a, b| (a.range.start, &a.name).cmp(&(b.range.start, &b.name)));
+        tensors.sort_by(|a, b| (a.range.start, a.range.end, &a.name).cmp(&(b.range.start, b.range.end, &b.name)));
+        let length = start + metadata.data_len();
         let metadata = metadata.metadata().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
-        Ok(Self { bytes, tensors, metadata })
+        Self { content, length, tensors, metadata }
     }
 
-    pub fn data(&self, tensor: &FileTensor) -> &[u8] {
-        self.bytes.get(tensor.range.clone()).unwrap_or_default()
+    /// The bytes of tensor `index`; `None` as long as they have not arrived.
+    pub fn data(&self, index: usize) -> Option<&[u8]> {
+        match &self.content {
+            Content::Whole(bytes) => Some(bytes.get(self.tensors[index].range.clone()).unwrap_or_default()),
+            Content::Arriving(arrived) => arrived.tensor(index),
+        }
     }
 
-    /// Values of a tensor as f32, in the file's order.
-    pub fn values(&self, tensor: &FileTensor) -> Result<Vec<f32>> {
-        let bytes = self.data(tensor);
+    /// Values of tensor `index` as f32, in the file's order.
+    pub fn values(&self, index: usize) -> Result<Vec<f32>> {
+        let tensor = &self.tensors[index];
+        let late = || Error::Tensor { name: tensor.name.clone(), message: "has not arrived yet; wait for the checkpoint's end".into() };
+        let bytes = self.data(index).ok_or_else(late)?;
         match tensor.dtype {
             Dtype::F32 => Ok(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect()),
             Dtype::F16 => Ok(bytes.as_chunks().0.iter().map(|b| half::f16::from_le_bytes(*b).to_f32()).collect()),
@@ -83,6 +117,7 @@ pub(crate) fn not_weights(name: &str, dtype: Dtype) -> Error {
     Error::Tensor { name: name.to_string(), message: format!("weights are F32, F16 or BF16, this is {dtype:?}; {advice}") }
 }
 
+/// Length of the JSON header, as the first 8 bytes say; the whole of it must be there.
 fn header_length(bytes: &[u8]) -> Result<usize> {
     let file = bytes.len();
     let Some(Ok(length)) = bytes.get(..8).map(<[u8; 8]>::try_from) else {
@@ -102,7 +137,7 @@ fn header_length(bytes: &[u8]) -> Result<usize> {
     }
 }
 
-fn explain(error: &SafeTensorError, length: usize) -> String {
+pub(super) fn explain(error: &SafeTensorError, length: usize) -> String {
     match error {
         SafeTensorError::MetadataIncompleteBuffer => {
             format!("its tensors do not end where the file does ({length} bytes): it is cut short or damaged; copy it again")

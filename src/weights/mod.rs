@@ -6,6 +6,7 @@
 //! tensor that has a canonical name has the shape that the network wants.
 
 mod architecture;
+mod arriving;
 mod bytes;
 mod file;
 mod format;
@@ -18,12 +19,14 @@ mod stages;
 mod survey;
 
 pub(crate) use architecture::with_strides;
+pub use arriving::Arriving;
 pub use bytes::Bytes;
 pub(crate) use file::File;
 pub(crate) use recognise::{Recognised, recognise};
 
 use crate::graph::Param;
 use crate::{Error, Result};
+use file::Content;
 use layout::{Kind, Layout};
 use safetensors::Dtype;
 use std::collections::HashMap;
@@ -73,8 +76,7 @@ impl Weights {
     /// [`Error::Tensor`] if a shape does not fit its values, or a name comes twice.
     pub fn from_tensors<N: Into<String>>(tensors: impl IntoIterator<Item = (N, Vec<usize>, Vec<f32>)>) -> Result<Self> {
         let mut bytes = Vec::new();
-        let mut file = File { bytes: Bytes::from(Vec::new()), tensors: Vec::new(), metadata: Default::default() };
-        let mut sources = HashMap::new();
+        let (mut placed, mut sources) = (Vec::new(), HashMap::new());
         for (name, shape, values) in tensors {
             let name = name.into();
             if shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)) != Some(values.len()) {
@@ -82,12 +84,13 @@ impl Weights {
             }
             let start = bytes.len();
             bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
-            if sources.insert(name.clone(), Source::Plain(file.tensors.len())).is_some() {
+            if sources.insert(name.clone(), Source::Plain(placed.len())).is_some() {
                 return Err(Error::Tensor { name, message: "is there twice".into() });
             }
-            file.tensors.push(file::FileTensor { name, dtype: Dtype::F32, shape, range: start..bytes.len() });
+            placed.push(file::FileTensor { name, dtype: Dtype::F32, shape, range: start..bytes.len() });
         }
-        file.bytes = bytes.into();
+        let length = bytes.len();
+        let file = File { content: Content::Whole(bytes.into()), length, tensors: placed, metadata: Default::default() };
         Ok(Self { file, sources })
     }
 
@@ -164,7 +167,7 @@ impl Weights {
 
     /// The checkpoint's size in bytes, header included.
     pub fn bytes(&self) -> usize {
-        self.file.bytes.len()
+        self.file.length
     }
 
     /// The types of the tensors in use, with their number: `F16: 53, F32: 210`.
@@ -184,6 +187,46 @@ impl Weights {
         trained.filter_map(|(_, source)| index_of(source)).map(|i| self.file.tensors[i].elements() as u64).sum()
     }
 
+    /// Whether all that `param` reads is there: always, unless the checkpoint is still arriving.
+    pub(crate) fn has(&self, param: &Param) -> bool {
+        let read = param.tensors().into_iter().filter_map(|name| self.sources.get(name));
+        read.flat_map(indices).all(|index| self.file.data(index).is_some())
+    }
+
+    /// How many tensors of the file are there.
+    pub(crate) fn arrived(&self) -> usize {
+        match &self.file.content {
+            Content::Whole(_) => self.file.tensors.len(),
+            Content::Arriving(arrived) => arrived.count(),
+        }
+    }
+
+    /// Waits until more than `count` tensors are there.
+    pub(crate) async fn more_than(&self, count: usize) -> Result<()> {
+        match &self.file.content {
+            Content::Whole(_) => Ok(()),
+            Content::Arriving(arrived) => arrived.more_than(count).await,
+        }
+    }
+
+    /// Waits for the last tensor of a checkpoint that is still arriving, and looks through it as [`Weights::check`] does.
+    /// There is nothing to wait for in others, which were looked through when they were read.
+    ///
+    /// # Errors
+    /// What became of the arrival ([`Arriving`]); as [`Weights::check`].
+    pub async fn complete(&self) -> Result<()> {
+        let Content::Arriving(arrived) = &self.file.content else { return Ok(()) };
+        while arrived.count() < self.file.tensors.len() {
+            arrived.more_than(arrived.count()).await?;
+        }
+        self.check()
+    }
+
+    /// Whether every byte is there.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.arrived() == self.file.tensors.len()
+    }
+
     /// Looks through every tensor in use for values that no network has.
     ///
     /// # Errors
@@ -194,7 +237,7 @@ impl Weights {
         used.sort_unstable();
         for (index, name) in used {
             let tensor = &self.file.tensors[index];
-            if tensor.dtype != Dtype::F32 || !all_finite(self.file.data(tensor)) {
+            if tensor.dtype != Dtype::F32 || !self.file.data(index).is_some_and(all_finite) {
                 self.finite(index)?;
             }
             if name.ends_with(".norm.variance") && self.get(name)?.iter().any(|v| *v < 0.0) {
@@ -214,7 +257,7 @@ impl Weights {
     /// A tensor's values in the file's order, or the error that names the first bad one.
     fn finite(&self, index: usize) -> Result<Vec<f32>> {
         let tensor = &self.file.tensors[index];
-        let values = self.file.values(tensor)?;
+        let values = self.file.values(index)?;
         match values.iter().position(|v| !v.is_finite()) {
             None => Ok(values),
             Some(at) => Err(Error::Tensor {
@@ -223,6 +266,15 @@ impl Weights {
             }),
         }
     }
+}
+
+/// All tensors of the file that a source reads.
+fn indices(source: &Source) -> impl Iterator<Item = usize> {
+    let divisor = match source {
+        Source::Tensor { divisor, .. } => *divisor,
+        Source::Plain(_) | Source::Constant { .. } => None,
+    };
+    index_of(source).into_iter().chain(divisor)
 }
 
 fn index_of(source: &Source) -> Option<usize> {

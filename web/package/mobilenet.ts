@@ -1,7 +1,7 @@
-import init, { Network } from "./native/mobilenet_web.js";
+import init, { Incoming, type Network } from "./native/mobilenet_web.js";
 import { DeviceLostError, MobileNetError, NoWebGPUError, codeOf, typed } from "./errors.js";
 import { isBitmap, isPixels, pixels, sized, type Sized, type Source } from "./sources.js";
-import { fetchWeights, type FetchOptions } from "./weights.js";
+import { openWeights, pour, type FetchOptions, type Opened } from "./weights.js";
 
 /** An address, bytes, or `"builtin"`: a small network of ten classes (CIFAR-10) that comes with the package. */
 export type Weights = "builtin" | (string & {}) | URL | ArrayBuffer | Uint8Array | Blob;
@@ -103,11 +103,29 @@ function start(wasm: LoadOptions["wasm"]): Promise<unknown> {
   return started;
 }
 
-async function bytesOf(weights: Weights, options: LoadOptions): Promise<Uint8Array> {
+async function opened(weights: Weights, options: LoadOptions): Promise<Opened | Uint8Array> {
   if (weights instanceof Uint8Array) return weights;
   if (weights instanceof ArrayBuffer) return new Uint8Array(weights);
-  if (weights instanceof Blob) return new Uint8Array(await weights.arrayBuffer());
-  return await fetchWeights(weights === "builtin" ? new URL("./mobilenet_v2_cifar10.safetensors", import.meta.url) : weights, options);
+  if (weights instanceof Blob) return { address: nameOf(weights), body: weights.stream(), length: weights.size, cached: false };
+  return await openWeights(weights === "builtin" ? new URL("./mobilenet_v2_cifar10.safetensors", import.meta.url) : weights, options);
+}
+
+/** Brings the bytes to a network that waits for them. */
+async function deliver(source: Opened | Uint8Array, incoming: Incoming, options: LoadOptions, stopped: () => boolean): Promise<void> {
+  try {
+    if (source instanceof Uint8Array) pushAll(source, incoming);
+    else await pour(source, incoming, options, stopped);
+  } finally {
+    // If they ended too soon, that tells the network.
+    incoming.free();
+  }
+}
+
+/** Bytes that are at hand, in pieces: WebAssembly's memory grows by what is copied at one time, and stays. */
+function pushAll(bytes: Uint8Array, incoming: Incoming): void {
+  const piece = 1 << 20;
+  for (let at = 0; at < bytes.length; at += piece) incoming.push(bytes.subarray(at, at + piece));
+  incoming.finish();
 }
 
 function nameOf(weights: Weights): string {
@@ -138,10 +156,15 @@ export class MobileNet {
     if (options.backend === "gpu" && !("gpu" in navigator)) {
       throw new NoWebGPUError("no-webgpu", "this browser has no WebGPU: use a current Chrome, Edge, Firefox or Safari over https, or the backend `auto`");
     }
-    const [bytes] = await Promise.all([bytesOf(weights, options), start(wasm)]);
+    const inFlight = options.inFlight ?? 3;
+    const [source] = await Promise.all([opened(weights, options), start(wasm)]);
     try {
-      const inFlight = options.inFlight ?? 3;
-      return new MobileNet(await Network.load(bytes, JSON.stringify({ name: nameOf(weights), ...native, inFlight })), inFlight);
+      const incoming = new Incoming();
+      const loading = incoming.network(JSON.stringify({ name: nameOf(weights), ...native, inFlight })) as Promise<Network>;
+      let failed = false;
+      loading.catch(() => (failed = true));
+      const [network] = await Promise.all([loading, deliver(source, incoming, options, () => failed)]);
+      return new MobileNet(network, inFlight);
     } catch (error) {
       throw typed(error);
     }

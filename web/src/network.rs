@@ -7,6 +7,7 @@ use crate::options::{Backend, Options};
 use js_sys::{Array, Float32Array, Object, Promise, Reflect};
 use mobilenet_wgpu::engine::{Engine, Input, Outputs, SessionOptions};
 use mobilenet_wgpu::graph::Shape;
+use mobilenet_wgpu::weights::Arriving;
 use mobilenet_wgpu::{Classifier, Error, Model, Picture, Prediction, Tensor};
 use serde_json::json;
 use std::cell::RefCell;
@@ -61,30 +62,45 @@ fn outputs_to_js(outputs: &Outputs) -> Result<JsValue, JsValue> {
     Ok(object.into())
 }
 
+/// A checkpoint on its way in.
 #[wasm_bindgen]
-impl Network {
-    /// Reads a checkpoint and prepares it. `options` is JSON.
-    pub async fn load(checkpoint: Vec<u8>, options: String) -> Result<Network, JsValue> {
-        let options = Options::parse(&options)?;
-        let model = Model::from_named_bytes(checkpoint, &options.name, &options.load()).map_err(|e| to_js(&e))?;
-        let mut session = options.session()?;
-        if session.outputs.is_empty() {
-            let is_classifier = model.recognition().classes.is_some();
-            let names: &[&str] = if is_classifier { &["logits", "probabilities", "embedding"] } else { &["embedding"] };
-            session.outputs = names.iter().map(|n| n.to_string()).collect();
-        }
-        let cpu = || Classifier::on_cpu(model.clone(), &session).map(|c| Place::Cpu(Box::new(c)));
-        let (place, note) = match options.backend {
-            Backend::Cpu => (cpu(), None),
-            wish => match Gpu::open(&model, &session).await {
-                Err(Error::NoAdapter(why)) if wish == Backend::Auto => (cpu(), Some(why)),
-                opened => (opened.map(|gpu| Place::Gpu(Box::new(gpu))), None),
-            },
-        };
-        let place = RefCell::new(place.map_err(|e| to_js(&e))?);
-        Ok(Network { inner: Rc::new(Inner { model, options: session, place, note }) })
+#[derive(Default)]
+pub struct Incoming(Arriving);
+
+#[wasm_bindgen]
+impl Incoming {
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Self {
+        Self::default()
     }
 
+    /// The promise of a [`Network`], prepared while bytes come in. `options` is JSON.
+    pub fn network(&self, options: &str) -> Promise {
+        let opening = Options::parse(options).map(|options| {
+            let model = Model::arriving(&self.0, &options.name, &options.load());
+            async move { Network::open(model, &options).await }
+        });
+        future_to_promise(async move { Ok(opening?.await?.into()) })
+    }
+
+    /// Takes the next bytes.
+    pub fn push(&mut self, bytes: &[u8]) -> Result<(), JsValue> {
+        self.0.push(bytes).map_err(|e| to_js(&e))
+    }
+
+    /// Bytes in all, once it is known.
+    pub fn length(&self) -> Option<f64> {
+        self.0.length().map(|n| n as f64)
+    }
+
+    /// That was all.
+    pub fn finish(&mut self) -> Result<(), JsValue> {
+        self.0.finish().map_err(|e| to_js(&e))
+    }
+}
+
+#[wasm_bindgen]
+impl Network {
     /// What was loaded and where it runs, as JSON.
     pub fn info(&self) -> String {
         let model = &self.inner.model;
@@ -207,6 +223,33 @@ impl Network {
 }
 
 impl Network {
+    async fn open(model: impl Future<Output = Result<Model, Error>>, options: &Options) -> Result<Self, JsValue> {
+        let mut session = options.session()?;
+        let opened = async {
+            let model = model.await?;
+            if session.outputs.is_empty() {
+                let is_classifier = model.recognition().classes.is_some();
+                let names: &[&str] = if is_classifier { &["logits", "probabilities", "embedding"] } else { &["embedding"] };
+                session.outputs = names.iter().map(|n| n.to_string()).collect();
+            }
+            let (gpu, note) = match options.backend {
+                Backend::Cpu => (None, None),
+                wish => match Gpu::open(&model, &session).await {
+                    Err(Error::NoAdapter(why)) if wish == Backend::Auto => (None, Some(why)),
+                    opened => (Some(opened?), None),
+                },
+            };
+            model.weights().complete().await?;
+            let place = match gpu {
+                Some(gpu) => Place::Gpu(Box::new(gpu)),
+                None => Place::Cpu(Box::new(Classifier::on_cpu(model.clone(), &session)?)),
+            };
+            Ok((model, place, note))
+        };
+        let (model, place, note) = opened.await.map_err(|e: Error| to_js(&e))?;
+        Ok(Network { inner: Rc::new(Inner { model, options: session, place: RefCell::new(place), note }) })
+    }
+
     fn engine(&self) -> Result<Engine, JsValue> {
         match &*self.inner.place.borrow() {
             Place::Gpu(gpu) => Ok(gpu.session.engine().clone()),

@@ -1,6 +1,6 @@
 // A server for the package, the tests and the assets, and a real Chromium on it. WebGPU is SwiftShader's, on the CPU.
 
-import { createReadStream, existsSync, statSync } from "node:fs";
+import { createReadStream, existsSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { dirname, extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -17,6 +17,27 @@ const types = {
 /** Folders by their place on the server. */
 const roots = { "/assets/": assets, "/repository/": join(web, ".."), "/": web };
 
+/** Files of the package as they should not come. */
+const troubles = {
+  /** Slowly. */
+  "/slow/": async (response, bytes) => {
+    response.writeHead(200, { "content-length": bytes.length });
+    for (let at = 0; at < bytes.length; at += bytes.length >> 3) {
+      response.write(bytes.subarray(at, at + (bytes.length >> 3)));
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    response.end();
+  },
+  /** Until the connection breaks. */
+  "/cut/": (response, bytes) => {
+    response.writeHead(200, { "content-length": bytes.length });
+    response.write(bytes.subarray(0, bytes.length >> 1));
+    setTimeout(() => response.destroy(), 200);
+  },
+  /** Half, by a server that does not say how much there is. */
+  "/half/": (response, bytes) => response.writeHead(200).end(bytes.subarray(0, bytes.length >> 1)),
+};
+
 function serve(request, response) {
   const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
   if (path === "/empty.html") {
@@ -24,11 +45,8 @@ function serve(request, response) {
     return response.end("<!doctype html><title>test</title>");
   }
   if (path === "/favicon.ico") return response.writeHead(204).end();
-  if (path.startsWith("/cut/")) {
-    // Weights whose connection breaks.
-    response.writeHead(200, { "content-length": "1000000" });
-    response.write(Buffer.alloc(5000));
-    return setTimeout(() => response.destroy(), 200);
+  for (const [prefix, sendAs] of Object.entries(troubles)) {
+    if (path.startsWith(prefix)) return void sendAs(response, readFileSync(join(web, path.slice(prefix.length))));
   }
   const root = Object.keys(roots).find((prefix) => path.startsWith(prefix));
   let file = roots[root] && join(roots[root], path.slice(root.length));

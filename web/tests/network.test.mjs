@@ -178,28 +178,59 @@ test("without WebGPU the reference answers in WebAssembly, and says so", async (
   }
 });
 
+const builtin = "dist/mobilenet_v2_cifar10.safetensors";
+
 test("weights: progress, cache, cut off, missing, no checkpoint", async () => {
   const page = await chromium.page();
-  const result = await page.evaluate(async () => {
+  const result = await page.evaluate(async (builtin) => {
     const { MobileNet, clearWeights } = await import("/dist/index.js");
     await clearWeights();
     const seen = [];
-    const url = "/dist/mobilenet_v2_cifar10.safetensors";
+    const url = `/${builtin}`;
     for (let i = 0; i < 2; i++) (await MobileNet.load(url, { onProgress: (p) => seen.push(p) })).dispose();
     const bytes = new Uint8Array(await (await fetch(url)).arrayBuffer());
     const failure = (weights) => MobileNet.load(weights).then(() => "loaded", (error) => `${error.name} ${error.code}: ${error.message}`);
     const failures = [];
-    for (const weights of ["/cut/off", "/no/such/file", bytes.slice(0, 100_000), new Uint8Array(8)]) failures.push(await failure(weights));
-    return { seen, failures, size: bytes.length };
-  });
+    const bad = [`/cut/${builtin}`, `/half/${builtin}`, "/no/such/file", bytes.slice(0, 100_000), new Uint8Array(8), new Blob([bytes.slice(0, 100_000)]), "/empty.html"];
+    for (const weights of bad) failures.push(await failure(weights));
+    const kept = await Promise.all((await caches.keys()).map(async (name) => (await (await caches.open(name)).keys()).map((request) => new URL(request.url).pathname)));
+    const others = [bytes, bytes.buffer, new Blob([bytes]), new URL(url, location.href)];
+    for (const weights of others) (await MobileNet.load(weights)).dispose();
+    return { seen, failures, size: bytes.length, kept: kept.flat() };
+  }, builtin);
   const fresh = result.seen.filter((p) => !p.cached);
   assert.equal(fresh.at(-1).loaded, result.size);
   assert.equal(fresh.at(-1).total, result.size);
   assert.ok(result.seen.some((p) => p.cached && p.loaded === result.size));
-  assert.match(result.failures[0], /^WeightsError weights: .*cut off/);
-  assert.match(result.failures[1], /^WeightsError weights: .*404/);
-  assert.match(result.failures[2], /^CheckpointError checkpoint/);
-  assert.match(result.failures[3], /^CheckpointError checkpoint/);
+  const wanted = [/^WeightsError weights: .*cut off/, /^WeightsError weights: .*cut off/, /^WeightsError weights: .*404/, /^CheckpointError checkpoint/, /^CheckpointError checkpoint/, /^CheckpointError checkpoint/, /^CheckpointError checkpoint: .*text file/];
+  wanted.forEach((pattern, i) => assert.match(result.failures[i], pattern));
+  // Only what came whole.
+  assert.deepEqual(result.kept, [`/${builtin}`]);
+});
+
+test("weights go up to the GPU as they come in", async (t) => {
+  const page = await chromium.page();
+  const result = await page.evaluate(async (builtin) => {
+    const { MobileNet } = await import("/dist/index.js");
+    let uploaded = 0;
+    const { createBuffer } = GPUDevice.prototype;
+    GPUDevice.prototype.createBuffer = function (descriptor) {
+      if (descriptor.mappedAtCreation) uploaded += descriptor.size;
+      return createBuffer.call(this, descriptor);
+    };
+    const seen = [];
+    const onProgress = ({ loaded, total }) => seen.push({ loaded: loaded / total, uploaded });
+    const network = await MobileNet.load(`/slow/${builtin}`, { backend: "gpu", cache: false, onProgress });
+    const { weights } = network.info.bytes;
+    network.dispose();
+    return { seen, weights, uploaded };
+  }, builtin);
+  const shares = result.seen.map(({ loaded, uploaded }) => [loaded, uploaded / result.uploaded]);
+  t.diagnostic(shares.map(([loaded, up]) => `${(100 * up).toFixed(0)} % up when ${(100 * loaded).toFixed(0)} % are here`).join(", "));
+  assert.ok(result.uploaded >= result.weights, JSON.stringify(result));
+  // What had come before the last piece did is up by then.
+  assert.ok(shares.some(([loaded, up]) => loaded < 0.6 && up > 0.2), JSON.stringify(shares));
+  assert.ok(shares.at(-1)[1] > 0.6, JSON.stringify(shares));
 });
 
 test("what cannot be: a network beyond the device's limits, a picture that is none, an unknown option", async () => {
