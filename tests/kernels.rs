@@ -109,7 +109,7 @@ fn check(p: &Problem, precision: Precision, tolerance: f32) {
     let case = passed.nodes().iter().filter_map(|n| Case::of(&passed, n, p.batch)).find(|c| c.op == p.op && adds(c)).unwrap();
     let mut tried = 0;
     let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
-    for variant in engine.variants().iter().filter(|v| v.op == p.op && v.check(&case, engine.profile()).is_ok()) {
+    for variant in engine.variants().iter().filter(|v| v.op == p.op && v.check(&case, precision, engine.profile()).is_ok()) {
         let prefer = vec![Preference { op: p.op, variant: variant.name.to_string() }];
         let options = SessionOptions { batch: p.batch, prefer, precision, ..Default::default() };
         let compiled = pollster::block_on(engine.compile_graph(&graph, owner, &params(&graph), &options));

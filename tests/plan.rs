@@ -100,7 +100,7 @@ fn plans_keep_to_the_limits_of_their_device() {
                 let plan = Plan::fitting(&graph, &profile, &table, &options).unwrap();
                 assert!(plan.slots.iter().all(|bytes| *bytes <= profile.max_storage_binding), "{}", profile.name);
                 for step in &plan.steps {
-                    table[step.row].check(&step.case, &profile).unwrap();
+                    table[step.row].check(&step.case, Precision::F32, &profile).unwrap();
                     assert!(step.workgroups.iter().all(|n| (1..=profile.max_workgroups).contains(n)), "{}: {step:?}", profile.name);
                 }
             }

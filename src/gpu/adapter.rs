@@ -114,7 +114,7 @@ fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
 /// It must have none of the features, and runs within WebGPU's default limits; larger limits allow larger batches.
 pub fn wanted(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) {
     use wgpu::Features as F;
-    let liked = F::SHADER_F16 | F::SUBGROUP | F::TIMESTAMP_QUERY | F::PIPELINE_CACHE;
+    let liked = F::SHADER_F16 | F::SHADER_INT64 | F::SUBGROUP | F::TIMESTAMP_QUERY | F::PIPELINE_CACHE;
     let has = adapter.limits();
     let limits = wgpu::Limits {
         max_buffer_size: has.max_buffer_size,

@@ -33,6 +33,9 @@ pub struct DeviceProfile {
     pub subgroup_size: Option<u32>,
     /// Whether shaders may use f16.
     pub f16: bool,
+    /// Whether shaders may use 64-bit integers.
+    #[serde(default)]
+    pub int64: bool,
     /// Whether passes can write timestamps.
     pub timestamps: bool,
     /// Whether compiled pipelines can be kept.
@@ -68,6 +71,7 @@ impl DeviceProfile {
             web,
             subgroup_size: (subgroups && !web).then_some(info.subgroup_min_size),
             f16: features.contains(wgpu::Features::SHADER_F16),
+            int64: features.contains(wgpu::Features::SHADER_INT64) && !web,
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             pipeline_cache: features.contains(wgpu::Features::PIPELINE_CACHE),
             compiles_at_dispatch: info.name.contains("llvmpipe"),
@@ -104,6 +108,7 @@ impl DeviceProfile {
             web: false,
             subgroup_size: None,
             f16: false,
+            int64: false,
             timestamps: false,
             pipeline_cache: false,
             compiles_at_dispatch: false,
@@ -124,6 +129,7 @@ impl DeviceProfile {
             class: DeviceClass::Discrete,
             subgroup_size: Some(32),
             f16: true,
+            int64: true,
             timestamps: true,
             pipeline_cache: true,
             max_buffer_size: 2 << 30,

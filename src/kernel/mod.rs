@@ -188,6 +188,10 @@ pub struct Variant {
     pub invocations: u32,
     /// Bytes of workgroup memory in f32.
     pub workgroup_memory: u32,
+    /// Precisions that it can be specialised for.
+    pub precisions: &'static [Precision],
+    /// Whether it needs 64-bit integers in shaders.
+    pub int64: bool,
     /// Where it applies, beyond limits that are checked for all.
     pub applies: Applies,
     /// How it is dispatched.
@@ -207,10 +211,16 @@ impl Variant {
         self.workgroups.as_ref().map_or_else(|| (self.geometry)(case, profile), |workgroups| workgroups.geometry(case))
     }
 
-    /// Whether the variant applies to a case on a device; the error says why not.
-    pub fn check(&self, case: &Case, profile: &DeviceProfile) -> Result<(), &'static str> {
+    /// Whether the variant applies to a case in a precision on a device; the error says why not.
+    pub fn check(&self, case: &Case, precision: Precision, profile: &DeviceProfile) -> Result<(), &'static str> {
         if self.op != case.op {
             return Err("it is another op's kernel");
+        }
+        if !self.precisions.contains(&precision) {
+            return Err("it does not compute in this precision");
+        }
+        if self.int64 && !profile.int64 {
+            return Err("it needs 64-bit integers in shaders");
         }
         if self.invocations > profile.max_invocations {
             return Err("its workgroup has more invocations than the device allows");
@@ -255,6 +265,8 @@ fn row(op: OpKind, name: &'static str, file: &'static str, source: &'static str,
         packing: Packing::Rows,
         invocations: 64,
         workgroup_memory: 0,
+        precisions: &Precision::ALL,
+        int64: false,
         applies: |_, _| Ok(()),
         geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 1),
         workgroups: None,

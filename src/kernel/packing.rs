@@ -11,6 +11,9 @@ pub enum Packing {
     Rows,
     /// `[ceil(Cout4 / 8)][Ky][Kx][Cin4 * 4][8]`: tiles of 32 output channels, each one stream; zeros past the end.
     Tiles32,
+    /// As [`Packing::Tiles32`] with two input channels interleaved, `[ceil(Cout4 / 8)][Ky][Kx][Cin4 * 2][32][2]`: a load of 64 bits
+    /// has the weights of both. f32 only.
+    Tiles32Pairs,
 }
 
 /// Canonical shape of a parameter.
@@ -50,7 +53,7 @@ impl WeightShape {
                 let quads = cout.div_ceil(4) as u64;
                 let columns = match packing {
                     Packing::Rows => quads,
-                    Packing::Tiles32 => quads.div_ceil(8) * 8,
+                    Packing::Tiles32 | Packing::Tiles32Pairs => quads.div_ceil(8) * 8,
                 };
                 taps as u64 * cin.div_ceil(4) as u64 * 4 * columns * 4
             }
@@ -73,13 +76,18 @@ pub fn pack(values: &[f32], shape: WeightShape, packing: Packing, precision: Pre
             let (cin, cout, padded_cin) = (cin as usize, cout as usize, cin.div_ceil(4) as usize * 4);
             let width = match packing {
                 Packing::Rows => cout.div_ceil(4) * 4,
-                Packing::Tiles32 => 32,
+                Packing::Tiles32 | Packing::Tiles32Pairs => 32,
             };
             for (k, row) in values.chunks_exact(cout).enumerate() {
                 let padded_row = (k / cin) * padded_cin + k % cin;
                 for (tile, part) in row.chunks(width).enumerate() {
-                    let start = (tile * taps as usize * padded_cin + padded_row) * width;
-                    packed[start..start + part.len()].copy_from_slice(part);
+                    let rows = tile * taps as usize * padded_cin + padded_row;
+                    // Rows are padded to fours, so that an even one always has a partner.
+                    let (start, step) = match packing {
+                        Packing::Tiles32Pairs => (rows / 2 * 2 * width + rows % 2, 2),
+                        _ => (rows * width, 1),
+                    };
+                    part.iter().zip(packed[start..].iter_mut().step_by(step)).for_each(|(value, out)| *out = *value);
                 }
             }
         }
@@ -120,5 +128,21 @@ mod tests {
         assert_eq!(packed[32], 40.0, "second row of the first tile");
         assert_eq!(packed[4 * 32], 32.0, "second tile begins with channel 32");
         assert_eq!(packed[4 * 32 + 8], 0.0, "zeros past the last channel");
+    }
+
+    #[test]
+    fn pairs_hold_two_input_channels_of_each_output_channel() {
+        let shape = WeightShape::Dense { taps: 2, cin: 3, cout: 40 };
+        let values: Vec<f32> = (0..240).map(|v| v as f32 + 1.0).collect();
+        let packed = f32s(&pack(&values, shape, Packing::Tiles32Pairs, Precision::F32));
+        let tiles = f32s(&pack(&values, shape, Packing::Tiles32, Precision::F32));
+        assert_eq!(packed.len() as u64, shape.packed(Packing::Tiles32Pairs));
+        assert_eq!(packed[..4], [1.0, 41.0, 2.0, 42.0], "channels 0 and 1 of the input for channel 0 of the output, then for channel 1");
+        assert_eq!(packed[64..68], [81.0, 0.0, 82.0, 0.0], "the third channel of the input has zeros for a partner");
+        for (i, pair) in tiles.chunks_exact(64).enumerate() {
+            let (even, odd) = pair.split_at(32);
+            let woven: Vec<f32> = even.iter().zip(odd).flat_map(|(a, b)| [*a, *b]).collect();
+            assert_eq!(packed[64 * i..64 * (i + 1)], woven, "rows {} and {}", 2 * i, 2 * i + 1);
+        }
     }
 }

@@ -16,6 +16,8 @@ pub(super) fn variants() -> Vec<Variant> {
     let tile = shader!("workgroup_tile");
     let narrow = shader!("subgroup8_14");
     let wide = shader!("subgroup8_28");
+    #[cfg(not(target_arch = "wasm32"))]
+    let pairs = shader!("subgroup8_28_u64");
     vec![
         Variant {
             geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 4),
@@ -99,6 +101,25 @@ pub(super) fn variants() -> Vec<Variant> {
                 wide.0,
                 wide.1,
                 "thread: 28 pixels x 4 channels; workgroup (one subgroup of 8): 28 pixels x 32 channels",
+            )
+        },
+        // A page could never use it, and would download it.
+        #[cfg(not(target_arch = "wasm32"))]
+        Variant {
+            packing: Packing::Tiles32Pairs,
+            invocations: 8,
+            precisions: &[super::Precision::F32],
+            int64: true,
+            applies: subgroup8,
+            geometry: |case, _| lanes(case, 28, 7),
+            cost: |case, profile| lane_cost(case, profile, 28, 0.96),
+            compile_ms: 400.0,
+            ..row(
+                OpKind::Pointwise,
+                "subgroup8_28_u64",
+                pairs.0,
+                pairs.1,
+                "thread: 28 pixels x 4 channels; workgroup (one subgroup of 8): 28 pixels x 32 channels, two rows of weights a load",
             )
         },
     ]

@@ -5,14 +5,15 @@
 //!
 //! - `op = pointwise`: what it computes, where the command does not say;
 //! - `workgroups = ceil(out_c4, 8), ceil(pixels, 32)`: how it is dispatched (see [`Workgroups`]);
-//! - `packing = rows` or `tiles32`: the order of dense filters;
+//! - `packing = rows`, `tiles32` or `tiles32_pairs`: the order of dense filters;
 //! - `param TILE = 4, 8, 16`: values of an `override` that are tried.
 //!
-//! A kernel that does not bind `residual` is not asked to add one. Whatever breaks the contract is told as naga tells of its
+//! What a kernel reads may be declared as `u64` or vectors of it, two values each; then it computes in f32 only, on devices with
+//! 64-bit integers. A kernel that does not bind `residual` is not asked to add one. Whatever breaks the contract is told as naga tells of its
 //! own errors: with line, column and the source line.
 
 use crate::gpu::DeviceProfile;
-use crate::kernel::{Case, OpKind, Packing, Variant, Workgroups};
+use crate::kernel::{Case, OpKind, Packing, Precision, Variant, Workgroups};
 use crate::{Error, Result};
 use naga::{AddressSpace, Module, Span, StorageAccess, TypeInner, WithSpan};
 
@@ -29,6 +30,8 @@ pub struct UserKernel {
     parameters: Vec<(String, Vec<f64>)>,
     invocations: u32,
     workgroup_memory: u32,
+    /// Whether it reads 64 bits at a time.
+    int64: bool,
     /// Whether it binds a second input.
     adds: bool,
 }
@@ -83,6 +86,7 @@ impl UserKernel {
             parameters: Vec::new(),
             invocations: 1,
             workgroup_memory: 0,
+            int64: false,
             adds: false,
         };
         for (span, said) in comments(source) {
@@ -127,7 +131,8 @@ impl UserKernel {
                 self.packing = match value {
                     "rows" => Packing::Rows,
                     "tiles32" => Packing::Tiles32,
-                    _ => return Err(format!("packing `{value}` is none of rows, tiles32")),
+                    "tiles32_pairs" => Packing::Tiles32Pairs,
+                    _ => return Err(format!("packing `{value}` is none of rows, tiles32, tiles32_pairs")),
                 };
             }
             ["param", name] => {
@@ -161,6 +166,7 @@ impl UserKernel {
             self.hold_binding(module, name, binding, global, size).map_err(|message| Breach::at(span, message))?;
             writes |= name == "output";
             self.adds |= name == "residual";
+            self.int64 |= matches!(scalar_of_array(module, global), Some(naga::Scalar::U64));
         }
         if writes { Ok(()) } else { Err("it has no `output` (binding 2)".to_string().into()) }
     }
@@ -194,14 +200,12 @@ impl UserKernel {
             let wanted = if name == "output" { "read_write" } else { "read" };
             return Err(format!("`{name}` must be var<storage, {wanted}>"));
         }
-        let TypeInner::Array { base, .. } = module.types[global.ty].inner else {
-            return Err(format!("`{name}` must be an array, such as array<vec4<f32>>"));
-        };
-        match module.types[base].inner {
-            TypeInner::Vector { scalar, .. } | TypeInner::Scalar(scalar) if scalar.kind == naga::ScalarKind::Float && scalar.width == 4 => {
-                Ok(())
-            }
-            _ => Err(format!("`{name}` must be an array of f32, vec2<f32> or vec4<f32>")),
+        match scalar_of_array(module, global) {
+            Some(naga::Scalar::F32) => Ok(()),
+            // Two values each: f32 only, and not written, so that an output has no half of one.
+            Some(naga::Scalar::U64) if name != "output" => Ok(()),
+            _ if name == "output" => Err(format!("`{name}` must be an array of f32, vec2<f32> or vec4<f32>")),
+            _ => Err(format!("`{name}` must be an array of f32 or u64, or of vec2 or vec4 of them")),
         }
     }
 
@@ -232,12 +236,23 @@ impl UserKernel {
             packing: self.packing,
             invocations: self.invocations,
             workgroup_memory: self.workgroup_memory,
+            precisions: if self.int64 || self.packing == Packing::Tiles32Pairs { &[Precision::F32] } else { &Precision::ALL },
+            int64: self.int64,
             applies: if self.adds || self.op == OpKind::InvertedResidual { |_, _| Ok(()) } else { without_residual },
             geometry: |_, _| Default::default(),
             workgroups: Some(workgroups),
             cost: |_, _| f64::MAX,
             compile_ms: 0.0,
         })
+    }
+}
+
+/// The numbers of which a binding is an array.
+fn scalar_of_array(module: &Module, global: &naga::GlobalVariable) -> Option<naga::Scalar> {
+    let TypeInner::Array { base, .. } = module.types[global.ty].inner else { return None };
+    match module.types[base].inner {
+        TypeInner::Vector { scalar, .. } | TypeInner::Scalar(scalar) => Some(scalar),
+        _ => None,
     }
 }
 
@@ -338,10 +353,28 @@ mod tests {
         let without = without.replace("if (layer.residual != 0u) { v += vec4<accum_t>(residual[o]); }", "");
         let plain = crate::lab::case_of_shape(OpKind::Pointwise, [7, 7, 24, 24], 1, 1, 6);
         let sum = Case { residual: true, ..plain };
-        let applies =
-            |source: &str, case: &Case| read(source).unwrap().variants().unwrap()[0].check(case, &DeviceProfile::desktop()).is_ok();
+        let applies = |source: &str, case: &Case| {
+            read(source).unwrap().variants().unwrap()[0].check(case, Precision::F32, &DeviceProfile::desktop()).is_ok()
+        };
         assert_eq!([(&source, &plain), (&source, &sum)].map(|(s, c)| applies(s, c)), [true, true]);
         assert_eq!([(&without, &plain), (&without, &sum)].map(|(s, c)| applies(s, c)), [true, false]);
+    }
+
+    #[test]
+    fn what_is_read_64_bits_at_a_time_is_f32_on_devices_that_can() {
+        let table = crate::kernel::variants();
+        let ours = table.iter().find(|v| v.op == OpKind::Pointwise && v.name == "subgroup8_28_u64").unwrap();
+        let lines = "// lab: packing = tiles32_pairs\n// lab: workgroups = ceil(out_c4, 8), ceil(pixels, 28)\n";
+        let mine = read(&format!("{lines}{}", ours.source)).unwrap().variants().unwrap().remove(0);
+        assert_eq!((mine.packing, mine.precisions, mine.int64), (ours.packing, ours.precisions, true));
+        let (case, desktop) = (crate::lab::case_of_shape(OpKind::Pointwise, [7, 7, 24, 24], 1, 1, 6), DeviceProfile::desktop());
+        let narrow = DeviceProfile { int64: false, ..desktop.clone() };
+        assert!(mine.check(&case, Precision::F32, &desktop).is_ok());
+        assert!(mine.check(&case, Precision::F16, &desktop).is_err_and(|why| why.contains("precision")));
+        assert!(mine.check(&case, Precision::F32, &narrow).is_err_and(|why| why.contains("64-bit")));
+        let written = |s: &str| s.replace("read_write> output: array<vec4<storage_t>>", "read_write> output: array<vec4<u64>>");
+        refused(|s| written(s).replace("output[o] = vec4<storage_t>(", "output[o] = vec4<u64>("), "`output` must be");
+        refused(|s| s.replace("bias: array<vec4<storage_t>>", "bias: array<vec4<u32>>"), "f32 or u64");
     }
 
     #[test]

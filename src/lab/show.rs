@@ -32,6 +32,11 @@ pub(super) fn validator() -> Validator {
 /// # Errors
 /// [`Error::Kernel`] if it does not validate or cannot be said in that language.
 pub fn translate(variant: &Variant, precision: Precision, language: Language) -> Result<String> {
+    if !variant.precisions.contains(&precision) {
+        let computes = variant.precisions.iter().map(|p| p.name()).collect::<Vec<_>>().join(", ");
+        let message = format!("it computes in {computes} only, and {precision} was asked for");
+        return Err(Error::Kernel { name: format!("{}/{}", variant.op, variant.name), message });
+    }
     let source = specialise(&variant.source, precision);
     if language == Language::Wgsl {
         return Ok(source);

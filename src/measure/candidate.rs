@@ -108,7 +108,9 @@ impl<'a> Bench<'a> {
     /// The kernel, and the nanoseconds until its first dispatch was done.
     fn compile(&mut self, variant: &Variant) -> Result<(Candidate, f64)> {
         let (case, profile) = (&self.problem.case, self.engine.profile());
-        variant.check(case, profile).map_err(|why| Error::Kernel { name: variant.name.to_string(), message: why.to_string() })?;
+        variant
+            .check(case, self.precision, profile)
+            .map_err(|why| Error::Kernel { name: variant.name.to_string(), message: why.to_string() })?;
         let geometry = variant.dispatch(case, profile);
         let device = self.engine.device();
         let (weights, biases) = self.problem.weights(variant.packing);

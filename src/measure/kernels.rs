@@ -110,9 +110,9 @@ pub fn kernels_telling(
     if precision.needs_f16() && !profile.f16 {
         return Err(Error::Option { option: "precision", message: format!("{} cannot compute in f16; use f32", profile.name) });
     }
-    let apply: Vec<_> = variants.iter().filter(|v| v.check(case, profile).is_ok()).collect();
+    let apply: Vec<_> = variants.iter().filter(|v| v.check(case, precision, profile).is_ok()).collect();
     if apply.is_empty() {
-        let why = |v: &&Variant| v.check(case, profile).err().map(|why| format!("{}: {why}", v.name));
+        let why = |v: &&Variant| v.check(case, precision, profile).err().map(|why| format!("{}: {why}", v.name));
         let reasons = variants.iter().filter(|v| v.op == case.op).filter_map(why).collect::<Vec<_>>().join("; ");
         return Err(Error::NoVariant { node: format!("{} {case}", case.op), reasons });
     }
@@ -167,7 +167,7 @@ pub fn kernels_telling(
 
 /// What becomes of a kernel at the odd relatives of a case.
 fn at_odd_shapes(engine: &Engine, case: &Case, precision: Precision, variant: &Variant, tolerance: f64) -> Result<Verdict> {
-    for relative in relatives(case).iter().filter(|c| variant.check(c, engine.profile()).is_ok()) {
+    for relative in relatives(case).iter().filter(|c| variant.check(c, precision, engine.profile()).is_ok()) {
         let problem = Problem::new(*relative)?;
         let (result, _) = Bench::new(engine, &problem, precision, 1)?.admit(variant, 2, tolerance)?;
         let said = |why: &str| format!("{why} (right at the shape that was asked for, wrong at {relative})");

@@ -91,7 +91,7 @@ pub(super) fn choose(node: &str, case: &Case, profile: &DeviceProfile, variants:
     let mut applicable = Vec::new();
     let mut reasons = Vec::new();
     for (row, variant) in variants.iter().enumerate().filter(|(_, v)| v.op == case.op) {
-        match variant.check(case, profile) {
+        match variant.check(case, options.precision, profile) {
             Ok(()) => applicable.push(Timed { row, ns: (variant.cost)(case, profile) }),
             Err(reason) => reasons.push(format!("{}: {reason}", variant.name)),
         }

@@ -79,7 +79,7 @@ pub fn cases(graph: &Graph, profile: &DeviceProfile, variants: &[Variant], batch
     let mut cases: Vec<Case> = Vec::new();
     for batch in batches {
         let batch = Plan::fitting(graph, profile, variants, &PlanOptions { batch: *batch, precision, ..Default::default() })?.batch;
-        let applicable = |case: &Case| variants.iter().filter(|v| v.check(case, profile).is_ok()).count();
+        let applicable = |case: &Case| variants.iter().filter(|v| v.check(case, precision, profile).is_ok()).count();
         let mut found: Vec<Case> = graph.nodes().iter().filter_map(|node| Case::of(graph, node, batch)).collect();
         found.retain(|case| applicable(case) > 1);
         fuse_blocks(graph, |graph, block| {
@@ -103,7 +103,7 @@ pub fn cases(graph: &Graph, profile: &DeviceProfile, variants: &[Variant], batch
 /// Whether the record has every kernel that applies, as it is now.
 fn known(record: &TuningRecord, case: &Case, precision: Precision, profile: &DeviceProfile, variants: &[Variant]) -> bool {
     let Some(kept) = record.get(case, precision) else { return false };
-    variants.iter().filter(|v| v.check(case, profile).is_ok()).all(|variant| {
+    variants.iter().filter(|v| v.check(case, precision, profile).is_ok()).all(|variant| {
         let print = fingerprint(variant);
         let measured = |c: &CandidateResult| c.warm.is_some() || !matches!(c.verdict, Verdict::Right | Verdict::Skipped(_));
         kept.candidates.iter().any(|c| c.variant == variant.name && c.fingerprint == print && measured(c))

@@ -66,21 +66,28 @@ impl Tuning {
     /// edited kernel of ours is more often a better one.
     pub fn find(&self, case: &Case, precision: Precision, profile: &DeviceProfile, variants: &[Variant]) -> Option<Found> {
         let own = self.records.iter().filter(|r| r.device.likeness(profile) == 3);
-        own.filter_map(|record| pick(record.get(case, precision)?, case, profile, variants, false)).next().or_else(|| {
+        own.filter_map(|record| pick(record.get(case, precision)?, case, precision, profile, variants, false)).next().or_else(|| {
             let record = self.shipped.then(|| shipped::for_device(profile))??;
-            pick(record.get(case, precision)?, case, profile, variants, true)
+            pick(record.get(case, precision)?, case, precision, profile, variants, true)
         })
     }
 }
 
-fn pick(record: &CaseRecord, case: &Case, profile: &DeviceProfile, variants: &[Variant], shipped: bool) -> Option<Found> {
+fn pick(
+    record: &CaseRecord,
+    case: &Case,
+    precision: Precision,
+    profile: &DeviceProfile,
+    variants: &[Variant],
+    shipped: bool,
+) -> Option<Found> {
     let row = |candidate: &CandidateResult| {
         variants.iter().position(|v| {
             v.op == case.op
                 && v.name == candidate.variant
                 && v.parameters.len() == candidate.parameters.len()
                 && v.parameters.iter().all(|(name, value)| candidate.parameters.get(name) == Some(value))
-                && v.check(case, profile).is_ok()
+                && v.check(case, precision, profile).is_ok()
         })
     };
     let mut ranked: Vec<_> = record.candidates.iter().filter_map(|c| Some((c.ns()?, row(c)?, c))).collect();

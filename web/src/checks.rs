@@ -36,11 +36,11 @@ pub async fn check_variants() -> core::result::Result<String, JsValue> {
                 Some(case) => case,
                 None => continue,
             };
-            if let Err(why) = variant.check(&case, engine.profile()) {
-                refused = why;
-                continue;
-            }
             for precision in precisions {
+                if let Err(why) = variant.check(&case, *precision, engine.profile()) {
+                    refused = why;
+                    continue;
+                }
                 owner += 1;
                 let check = Check { engine: &engine, variant, precision: *precision, owner };
                 let outcome = check.run(graph, *batch).await;

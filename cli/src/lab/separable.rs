@@ -124,7 +124,7 @@ impl Timer<'_> {
             return Ok(None);
         }
         let effort = Effort { rounds: self.arguments.rounds, cold: false, budget: left };
-        let applies = self.bench.ours(case.op).iter().any(|v| v.check(case, self.bench.engine.profile()).is_ok());
+        let applies = self.bench.ours(case.op).iter().any(|v| v.check(case, self.bench.precision, self.bench.engine.profile()).is_ok());
         let found = if applies {
             let entry = self.bench.measure(case, None, effort)?;
             entry.result.best().and_then(|c| Some(Fastest { variant: c.label(), ns: c.ns()? }))

@@ -132,7 +132,8 @@ impl Sweep<'_> {
         let own = self.own.as_ref().filter(|own| own.op == case.op);
         let ours = self.bench.ours(case.op);
         let users: Vec<&Variant> = own.map(|own| own.variants.iter().collect()).unwrap_or_default();
-        let all: Vec<&Variant> = ours.iter().chain(&users).copied().filter(|v| v.check(case, profile).is_ok()).collect();
+        let all: Vec<&Variant> =
+            ours.iter().chain(&users).copied().filter(|v| v.check(case, self.bench.precision, profile).is_ok()).collect();
         let known = self.position(case, layer).map(|at| &self.entries[at]);
         let todo = lab::todo(known, &all, rung, effort.rounds);
         if todo.is_empty() {
