@@ -4,13 +4,12 @@ import type { Bench, MobileNet, Profile } from "mobilenet-wgpu";
 import { byId, make, ms, track } from "./elements.js";
 
 export function drawProfile(profile: Profile): void {
-  const head = ["Layer", "Kernel", "Time", "Share", "GFLOP/s"].map((text, i) => make("th", i > 1 ? "number" : "", text));
+  const head = ["Layer and kernel", "Time", "Share", "GFLOP/s"].map((text, i) => make("th", i > 0 ? "number" : "", text));
   const rows = profile.steps.map((step) =>
     make(
       "tr",
       "",
-      make("td", "", step.node),
-      make("td", "", `${step.op} / ${step.variant}`),
+      make("td", "", make("span", "name", step.node), make("span", "quiet", `${step.op} / ${step.variant}`)),
       make("td", "number", ms(step.ns)),
       make("td", "number", `${(step.share * 100).toFixed(1)} %`),
       make("td", "number", step.gflops.toFixed(1)),
@@ -27,12 +26,12 @@ function layer({ op, case: problem, nodes, candidates }: Bench["layers"][number]
   const rows = ranked.map((c) =>
     make("div", "candidate", make("span", "", c.variant), track((c.ns ?? slowest) / slowest, !c.right), make("span", "number", c.ns === null ? "wrong" : ms(c.ns))),
   );
-  return make("div", "layer", make("h3", "", `${op} ${problem}`), make("p", "", nodes.join(", ")), ...rows);
+  return make("div", "layer", make("h3", "", `${op} ${problem}`), make("p", "quiet", nodes.join(", ")), ...rows);
 }
 
 /** Wires the tab; `network` is the one that is loaded. */
 export function benchTab(network: () => MobileNet | undefined): void {
-  const [run, download, progress, result] = [byId<HTMLButtonElement>("run-bench"), byId<HTMLButtonElement>("download"), byId<HTMLProgressElement>("bench-progress"), byId("bench-result")];
+  const [run, download, progress, status] = [byId<HTMLButtonElement>("run-bench"), byId<HTMLButtonElement>("download"), byId<HTMLProgressElement>("bench-progress"), byId("bench-status")];
   let record: string | undefined;
   run.addEventListener("click", async () => {
     const loaded = network();
@@ -40,15 +39,16 @@ export function benchTab(network: () => MobileNet | undefined): void {
     run.disabled = true;
     progress.hidden = false;
     progress.value = 0;
+    status.textContent = "Measuring …";
     try {
       const bench = await loaded.bench((done, total) => (progress.value = done / total));
       record = bench.record;
       download.disabled = false;
       const kernels = bench.layers.reduce((all, { candidates }) => all + candidates.length, 0);
-      const heading = `${kernels} kernels on ${bench.layers.length} problems, the fastest of each first`;
-      result.replaceChildren(make("h2", "", heading), ...bench.layers.map(layer));
+      status.textContent = `${kernels} kernels on ${bench.layers.length} problems, the fastest of each first.`;
+      byId("bench-result").replaceChildren(...bench.layers.map(layer));
     } catch (error) {
-      result.replaceChildren(make("p", "", error instanceof Error ? error.message : String(error)));
+      status.textContent = error instanceof Error ? error.message : String(error);
     } finally {
       run.disabled = false;
       progress.hidden = true;

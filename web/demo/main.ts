@@ -9,13 +9,18 @@ const camera = byId<HTMLButtonElement>("camera");
 let network: MobileNet | undefined;
 let stream: MediaStream | undefined;
 
+const textOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
+
+/** Of the model. */
 function say(text: string, bad = false): void {
   status.textContent = text;
   status.classList.toggle("bad", bad);
 }
 
-function sayError(error: unknown): void {
-  say(error instanceof Error ? error.message : String(error), true);
+/** What went wrong with a picture, the camera or a measurement; nothing once something went well. */
+function complain(text = ""): void {
+  byId("problem").textContent = text;
+  byId("problem").hidden = text === "";
 }
 
 async function load(weights: Weights): Promise<void> {
@@ -29,53 +34,59 @@ async function load(weights: Weights): Promise<void> {
         if (total) progress.value = loaded / total;
       },
     });
+    // The first run is the driver's to be slow in.
+    await loaded.run(new OffscreenCanvas(8, 8).getContext("2d")!.canvas);
     network?.dispose();
     network = loaded;
     const { info } = loaded;
     const place = info.backend === "webgpu" ? `on ${info.device?.name}` : "on the CPU, in WebAssembly";
-    say(`${info.recognition.architecture}, ${info.size.join("x")}, ${place}; ready in ${Math.round(performance.now() - start)} ms`);
-    if (info.note) say(`${status.textContent} (${info.note})`);
+    const note = info.note ? ` (${info.note})` : "";
+    const name = weights instanceof File ? `${weights.name}: ` : "";
+    say(`${name}${info.recognition.architecture}, ${info.size.join("x")}, ${place}; ready in ${Math.round(performance.now() - start)} ms, the first run included${note}`);
     describe(loaded);
     byId("layers").replaceChildren();
+    for (const [id, pressed] of [["builtin", weights === "builtin"], ["open", weights !== "builtin"]] as const) byId(id).setAttribute("aria-pressed", String(pressed));
     for (const id of ["profile", "run-bench"]) byId<HTMLButtonElement>(id).disabled = info.backend !== "webgpu";
   } catch (error) {
-    sayError(error);
+    say(textOf(error), true);
   } finally {
     progress.hidden = true;
   }
 }
 
-const sentence = (key: string) => (key.charAt(0).toUpperCase() + key.slice(1)).replaceAll("_", " ");
-
-/** A device's property in words; nothing where the browser tells nothing. */
-function fact(key: string, value: unknown): string {
-  if (key === "backend" || value === null || value === "") return "";
-  if (typeof value === "boolean") return value ? "yes" : "no";
-  const bytes = ["max_buffer_size", "max_storage_binding", "max_workgroup_memory"].includes(key);
-  if (typeof value === "number") return bytes ? binary(value) : value.toLocaleString("en");
-  return String(value);
-}
-
 const binary = (bytes: number) => (bytes >= 1 << 20 ? `${Math.round(bytes / (1 << 20))} MiB` : `${Math.round(bytes / 1024)} KiB`);
+const decimal = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
 
-function describe({ info }: MobileNet): void {
+/** The model, and the adapter as far as the browser tells. */
+function describe({ info, device }: MobileNet): void {
   const rows: [string, string][] = [
     ["Model", `${info.recognition.architecture}, ${info.recognition.parameters.toLocaleString("en")} parameters, names of ${info.recognition.scheme}`],
     ["Input", info.size.join(" x ")],
     ["Backend", info.backend],
   ];
-  for (const [key, value] of Object.entries(info.device ?? {})) {
-    const told = fact(key, value);
-    if (told) rows.push([sentence(key), told]);
+  if (info.device && device) {
+    const { vendor, architecture, device: chip, description } = device.adapterInfo;
+    const told: [string, string][] = [["Vendor", vendor], ["Architecture", architecture], ["Chip", chip], ["Description", description]];
+    rows.push(...told.filter(([, value]) => value !== ""));
+    rows.push(
+      ["Kind", info.device.class],
+      ["f16 in shaders", info.device.f16 ? "yes" : "no"],
+      ["Timestamps", info.device.timestamps ? "yes" : "no"],
+      ["Largest buffer", binary(info.device.max_buffer_size)],
+      ["Largest binding", binary(info.device.max_storage_binding)],
+      ["Workgroup memory", binary(info.device.max_workgroup_memory)],
+      ["Invocations of a workgroup", String(info.device.max_invocations)],
+    );
   }
   if (info.dispatches) rows.push(["Dispatches", String(info.dispatches)]);
-  if (info.bytes) rows.push(["Weights", `${(info.bytes.weights / 1e6).toFixed(1)} MB`], ["Activations", `${(info.bytes.activations / 1e6).toFixed(1)} MB`]);
+  if (info.bytes) rows.push(["Weights", decimal(info.bytes.weights)], ["Activations", decimal(info.bytes.activations)]);
   facts(byId("adapter"), rows);
 }
 
 function show(predictions: Prediction[], milliseconds: number, perSecond?: number): void {
   const line = ({ label, probability }: Prediction) =>
     make("li", "", make("div", "row", make("span", "", label), make("span", "", `${(probability * 100).toFixed(1)} %`)), track(probability));
+  byId("nothing").hidden = true;
   byId("top").replaceChildren(...predictions.map(line));
   const rows: [string, string][] = [["Latency", `${milliseconds.toFixed(1)} ms`]];
   if (perSecond !== undefined) rows.push(["Frames per second", perSecond.toFixed(1)]);
@@ -83,31 +94,42 @@ function show(predictions: Prediction[], milliseconds: number, perSecond?: numbe
 }
 
 function draw(source: CanvasImageSource, width: number, height: number): void {
+  canvas.hidden = false;
   const scale = Math.min(1, 640 / Math.max(width, height));
   canvas.width = Math.max(1, Math.round(width * scale));
   canvas.height = Math.max(1, Math.round(height * scale));
   canvas.getContext("2d")?.drawImage(source, 0, 0, canvas.width, canvas.height);
 }
 
-async function classify(source: Source): Promise<number> {
-  if (!network) throw new Error("no model is loaded yet");
+async function classify(source: Source): Promise<void> {
+  const used = network;
+  if (!used) throw new Error("no model is loaded yet");
   const start = performance.now();
-  const predictions = await network.classify(source, { topK: 5 });
-  const milliseconds = performance.now() - start;
-  show(predictions, milliseconds, frames.rate());
-  return milliseconds;
+  try {
+    const predictions = await used.classify(source, { topK: 5 });
+    show(predictions, performance.now() - start, frames.rate());
+    complain();
+  } catch (error) {
+    // Another model may have taken its place meanwhile.
+    if (used === network) throw error;
+  }
 }
 
-async function pictures(files: Iterable<File>): Promise<void> {
+/** Pictures are classified in turn, a checkpoint is loaded. */
+async function take(files: Iterable<File>): Promise<void> {
   stopCamera();
   for (const file of files) {
+    if (file.name.endsWith(".safetensors")) {
+      await load(file);
+      continue;
+    }
     try {
       const bitmap = await createImageBitmap(file, { premultiplyAlpha: "none" });
       draw(bitmap, bitmap.width, bitmap.height);
       await classify(bitmap);
       bitmap.close();
     } catch (error) {
-      sayError(error);
+      complain(`${file.name}: ${textOf(error)}`);
     }
   }
 }
@@ -131,6 +153,7 @@ async function startCamera(): Promise<void> {
     await video.play();
     camera.setAttribute("aria-pressed", "true");
     camera.textContent = "Stop the camera";
+    byId("top").setAttribute("aria-live", "off");
     while (stream) {
       await new Promise(requestAnimationFrame);
       if (!stream || video.readyState < 2) continue;
@@ -140,7 +163,7 @@ async function startCamera(): Promise<void> {
     }
   } catch (error) {
     stopCamera();
-    sayError(error);
+    complain(textOf(error));
   }
 }
 
@@ -150,28 +173,35 @@ function stopCamera(): void {
   frames.times = [];
   camera.setAttribute("aria-pressed", "false");
   camera.textContent = "Camera";
+  byId("top").setAttribute("aria-live", "polite");
 }
 
 function wire(): void {
   const [files, checkpoint, drop] = [byId<HTMLInputElement>("files"), byId<HTMLInputElement>("checkpoint"), byId("drop")];
-  const model = byId<HTMLSelectElement>("model");
   byId("choose").addEventListener("click", () => files.click());
-  files.addEventListener("change", () => void pictures(files.files ?? []));
+  byId("open").addEventListener("click", () => checkpoint.click());
+  byId("builtin").addEventListener("click", () => void load("builtin"));
+  const chosen = (input: HTMLInputElement, use: (files: File[]) => Promise<void>) =>
+    input.addEventListener("change", () => {
+      void use([...(input.files ?? [])]);
+      // The same file once more is a change, too.
+      input.value = "";
+    });
+  chosen(files, take);
+  chosen(checkpoint, async ([file]) => file && load(file));
   camera.addEventListener("click", () => (stream ? stopCamera() : void startCamera()));
-  model.addEventListener("change", () => (model.value === "file" ? checkpoint.click() : void load("builtin")));
-  checkpoint.addEventListener("change", () => checkpoint.files?.[0] && void load(checkpoint.files[0]));
   for (const kind of ["dragover", "dragleave", "drop"] as const) {
     drop.addEventListener(kind, (event) => {
       event.preventDefault();
       drop.classList.toggle("over", kind === "dragover");
-      if (kind === "drop") void pictures(event.dataTransfer?.files ?? []);
+      if (kind === "drop") void take([...(event.dataTransfer?.files ?? [])]);
     });
   }
   byId("profile").addEventListener("click", async () => {
     try {
       if (network) drawProfile(await network.profile());
     } catch (error) {
-      sayError(error);
+      complain(textOf(error));
     }
   });
   tabs();

@@ -12,6 +12,7 @@ export type ErrorCode =
   | "option"
   | "busy"
   | "disposed"
+  | "wasm"
   | "device";
 
 export class MobileNetError extends Error {

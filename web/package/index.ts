@@ -5,6 +5,7 @@ export type { Source } from "./sources.js";
 export {
   MobileNet,
   type Bench,
+  type Device,
   type Info,
   type LayerTime,
   type LoadOptions,

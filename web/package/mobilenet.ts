@@ -48,6 +48,9 @@ export interface Output {
 }
 export type Outputs = Record<string, Output>;
 
+/** A `GPUDevice`, where TypeScript knows of WebGPU (by `@webgpu/types`). */
+export type Device = typeof globalThis extends { GPUDevice: { prototype: infer Known } } ? Known : unknown;
+
 /** What was loaded and where it runs. */
 export interface Info {
   /** `webgpu`, or `wasm` where the reference runs on the CPU. */
@@ -60,7 +63,16 @@ export interface Info {
   labels: string[];
   recognition: { architecture: string; scheme: string; width: number | null; classes: number | null; parameters: number; notes: string[] };
   /** Of the GPU. */
-  device?: { name: string; class: string; f16: boolean; timestamps: boolean; max_storage_binding: number; [key: string]: unknown };
+  device?: {
+    name: string;
+    class: string;
+    f16: boolean;
+    timestamps: boolean;
+    max_buffer_size: number;
+    max_storage_binding: number;
+    max_workgroup_memory: number;
+    max_invocations: number;
+  };
   precision?: string;
   dispatches?: number;
   macs?: number;
@@ -98,7 +110,8 @@ let started: Promise<unknown> | undefined;
 function start(wasm: LoadOptions["wasm"]): Promise<unknown> {
   started ??= init(wasm === undefined ? undefined : { module_or_path: wasm }).catch((error: unknown) => {
     started = undefined;
-    throw error;
+    const advice = "serve it beside the package's modules, or give its address as `wasm`; vite: optimizeDeps: { exclude: [\"mobilenet-wgpu\"] }";
+    throw new MobileNetError("wasm", `the package's WebAssembly could not be loaded (${String(error)}): ${advice}`, { cause: error });
   });
   return started;
 }
@@ -176,7 +189,10 @@ export class MobileNet {
   }
 
   /** The package's own device, to draw with; `null` on the CPU. It changes when a lost device is replaced. */
-  get device(): GPUDevice | null {
+  get device(): Device | null {
+    return this.#device() as Device | null;
+  }
+  #device(): GPUDevice | null {
     return this.#alive().device() as GPUDevice | null;
   }
 
@@ -289,7 +305,7 @@ export class MobileNet {
   async #isLoss(error: unknown): Promise<boolean> {
     const code = codeOf(error);
     if (code === "device-lost") return true;
-    const device = code === "device" || code === "out-of-memory" ? this.device : null;
+    const device = code === "device" || code === "out-of-memory" ? this.#device() : null;
     const soon = new Promise<boolean>((resolve) => setTimeout(resolve, 100, false));
     return device !== null && (await Promise.race([device.lost.then(() => true), soon]));
   }
@@ -300,16 +316,16 @@ export class MobileNet {
   }
 
   #watch(): void {
-    const device = this.device;
+    const device = this.#device();
     void device?.lost.then(() => {
-      if (this.#native && this.device === device) this.#lose().catch(() => undefined);
+      if (this.#native && this.#device() === device) this.#lose().catch(() => undefined);
     });
   }
 
   /** The device is gone: a new one, the first time. */
   #lose(): Promise<void> {
-    if (this.#native && this.#info.backend === "webgpu" && this.#lostDevice !== this.device) {
-      this.#lostDevice = this.device;
+    if (this.#native && this.#info.backend === "webgpu" && this.#lostDevice !== this.#device()) {
+      this.#lostDevice = this.#device();
       this.#ready = this.#restored
         ? Promise.reject(new DeviceLostError("device-lost", "the GPU's device was lost twice: load the model again, or use the backend `cpu`"))
         : this.#restore();

@@ -15,7 +15,7 @@ const types = {
 };
 
 /** Folders by their place on the server. */
-const roots = { "/assets/": assets, "/repository/": join(web, ".."), "/": web };
+const places = { "/assets/": assets, "/repository/": join(web, ".."), "/": web };
 
 /** Files of the package as they should not come. */
 const troubles = {
@@ -38,7 +38,7 @@ const troubles = {
   "/half/": (response, bytes) => response.writeHead(200).end(bytes.subarray(0, bytes.length >> 1)),
 };
 
-function serve(request, response) {
+function serve(roots, request, response) {
   const path = normalize(decodeURIComponent(new URL(request.url, "http://x").pathname));
   if (path === "/empty.html") {
     response.writeHead(200, { "content-type": "text/html" });
@@ -66,9 +66,9 @@ function executable() {
   return found;
 }
 
-/** Opens the browser; without `webgpu` it has none. */
-export async function open({ webgpu = true } = {}) {
-  const server = createServer(serve);
+/** Opens the browser, without WebGPU if told so, and a server that has `folders` besides. */
+export async function open({ webgpu = true, folders = {} } = {}) {
+  const server = createServer((request, response) => serve({ ...folders, ...places }, request, response));
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const args = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--js-flags=--expose-gc", "--enable-precise-memory-info"];
   if (webgpu) args.push("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader");

@@ -41,7 +41,27 @@ test("a chosen picture and a dropped one are classified, and layers are timed", 
   });
   await page.waitForSelector("#top li");
   await page.setInputFiles("#files", { name: "no.png", mimeType: "image/png", buffer: Buffer.from("no picture") });
+  await page.waitForSelector("#problem:not([hidden])");
+  quiet(page);
+});
+
+test("a checkpoint of the visitor's takes the place of the built-in model, on a phone's width", async () => {
+  const page = await visit({ viewport: { width: 360, height: 740 }, colorScheme: "light" });
+  await page.screenshot({ path: join(shots, "start-phone-light.png") });
+  await page.setInputFiles("#checkpoint", join(here, "../../cli/builtin/mobilenet_v2_cifar10.safetensors"));
+  await page.waitForFunction(() => document.querySelector("#status").textContent.startsWith("mobilenet_v2_cifar10.safetensors:"));
+  assert.equal(await page.getAttribute("#open", "aria-pressed"), "true");
+  await page.setInputFiles("#files", cat);
+  await page.waitForSelector("#top li");
+  await page.click("#profile");
+  await page.waitForSelector("#layers table");
+  await page.screenshot({ path: join(shots, "checkpoint-phone-light.png"), fullPage: true });
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth), false, "the page scrolls sideways");
+  // What is no checkpoint leaves the model that is there.
+  await page.setInputFiles("#checkpoint", { name: "no.safetensors", mimeType: "application/octet-stream", buffer: Buffer.from("no checkpoint") });
   await page.waitForSelector("#status.bad");
+  await page.setInputFiles("#files", cat);
+  await page.waitForSelector("#top li");
   quiet(page);
 });
 

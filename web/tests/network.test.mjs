@@ -304,35 +304,72 @@ test("a lost device is replaced once, then it is an error", async () => {
   assert.deepEqual(result, { same: true, replaced: true, after: "DeviceLostError device-lost" });
 });
 
-test("memory stays flat over 500 inferences", async (t) => {
+test("memory stays flat over 500 inferences: WebAssembly's, JavaScript's, and what is made on the GPU", async (t) => {
   const page = await chromium.page();
-  const result = await page.evaluate(async () => {
+  const { points, made } = await page.evaluate(async () => {
     const { MobileNet } = await import("/dist/index.js");
     const native = await import("/dist/native/mobilenet_web.js");
+    // Counts what the device makes, and bytes of buffers and textures that are neither destroyed nor collected.
+    const gpu = { made: {}, bytes: 0 };
+    const collected = new FinalizationRegistry((bytes) => (gpu.bytes -= bytes));
+    const sizeOf = { createBuffer: ({ size }) => size, createTexture: ({ size }) => 4 * size.width * size.height };
+    for (const method of ["createBuffer", "createTexture", "createBindGroup", "createComputePipeline", "createShaderModule", "createQuerySet"]) {
+      const original = GPUDevice.prototype[method];
+      GPUDevice.prototype[method] = function (descriptor) {
+        const object = original.call(this, descriptor);
+        gpu.made[method] = (gpu.made[method] ?? 0) + 1;
+        const bytes = sizeOf[method]?.(descriptor) ?? 0;
+        gpu.bytes += bytes;
+        if (bytes) collected.register(object, bytes, object);
+        return object;
+      };
+    }
+    for (const type of [GPUBuffer, GPUTexture]) {
+      const { destroy } = type.prototype;
+      type.prototype.destroy = function () {
+        if (collected.unregister(this)) gpu.bytes -= type === GPUBuffer ? this.size : 4 * this.width * this.height;
+        destroy.call(this);
+      };
+    }
     const network = await MobileNet.load("builtin", { backend: "gpu" });
     const { memory } = await native.default();
     const image = new Image();
     image.src = "/repository/assets/cat.png";
     await image.decode();
     const bitmap = await createImageBitmap(image);
-    const measure = () => {
-      gc();
-      return { wasm: memory.buffer.byteLength, js: performance.memory.usedJSHeapSize };
+    const measure = async () => {
+      for (let i = 0; i < 3; i++) {
+        gc();
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+      return { wasm: memory.buffer.byteLength, js: performance.memory.usedJSHeapSize, gpu: gpu.bytes, made: { ...gpu.made } };
     };
     const points = [];
     for (let i = 0; i <= 500; i++) {
       await network.classify(bitmap);
-      if (i % 100 === 0) {
-        await new Promise((resolve) => setTimeout(resolve, 50));
-        points.push(measure());
-      }
+      if (i % 100 === 0) points.push(await measure());
     }
+    // Pictures of other sizes, and several under way at once.
+    const sizes = await Promise.all([90, 91, 92, 93].map((width) => createImageBitmap(image, { resizeWidth: width, resizeHeight: 70 })));
+    for (let i = 0; i < 20; i++) await Promise.all(sizes.map((size) => network.classify(size)));
+    points.push(await measure());
+    for (let i = 0; i < 20; i++) await Promise.all(sizes.map((size) => network.classify(size)));
+    points.push(await measure());
     network.dispose();
-    return points;
+    const { made } = await measure();
+    return { points, made };
   });
-  t.diagnostic(result.map((p) => `wasm ${(p.wasm / 1e6).toFixed(2)} MB, js ${(p.js / 1e6).toFixed(2)} MB`).join("; "));
-  assert.equal(result.at(-1).wasm, result[1].wasm);
-  assert.ok(result.at(-1).js - result[1].js < 1e6, JSON.stringify(result));
+  const megabytes = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
+  t.diagnostic(points.map((p) => `wasm ${megabytes(p.wasm)}, js ${megabytes(p.js)}, gpu ${megabytes(p.gpu)}`).join("; "));
+  t.diagnostic(`made on the device: ${JSON.stringify(made)}`);
+  const [, first, last, changing, changed] = [points[0], points[1], points[5], points[6], points[7]];
+  assert.equal(last.wasm, first.wasm);
+  assert.ok(last.js - first.js < 1e6, JSON.stringify(points));
+  assert.ok(first.gpu > 1e6, JSON.stringify(points));
+  assert.equal(last.gpu, first.gpu);
+  assert.deepEqual(last.made, first.made);
+  assert.ok(changed.gpu <= changing.gpu, JSON.stringify(points));
+  quiet(page);
 });
 
 test("layers are timed, and the bench's record is one that a network takes", async (t) => {
