@@ -26,6 +26,7 @@ mod pipelines;
 mod pytorch;
 mod tensors;
 mod tuning;
+mod untrained;
 #[cfg(feature = "view")]
 mod view;
 

@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use mobilenet_wgpu::gpu::{AdapterOptions, DeviceClass, DeviceProfile};
 use mobilenet_wgpu::graph::Activation;
 use mobilenet_wgpu::kernel::Precision;
-use mobilenet_wgpu::model::{LoadOptions, PaddingRule, Settings};
+use mobilenet_wgpu::model::{LoadOptions, MobileNetConfig, PaddingRule, Settings};
 use mobilenet_wgpu::picture::{Interpolation, Resize};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -19,6 +19,39 @@ pub struct ModelOptions {
     pub model: Option<String>,
     #[command(flatten)]
     pub reading: ReadingOptions,
+}
+
+/// A network of the papers.
+#[derive(Args, Clone, Debug)]
+pub struct PaperOptions {
+    /// A network of the papers instead of a checkpoint
+    #[arg(long, value_enum, conflicts_with = "model")]
+    pub arch: Option<Architecture>,
+    /// Width multiplier of that network
+    #[arg(long, default_value_t = 1.0, requires = "arch", conflicts_with = "model", value_parser = multiplier)]
+    pub width: f32,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Architecture {
+    V1,
+    V2,
+}
+
+impl PaperOptions {
+    /// The network, if one was asked for.
+    pub fn config(&self) -> Option<MobileNetConfig> {
+        Some(match self.arch? {
+            Architecture::V1 => MobileNetConfig::v1(self.width),
+            Architecture::V2 => MobileNetConfig::v2(self.width),
+        })
+    }
+}
+
+/// A width multiplier that a network can have.
+fn multiplier(text: &str) -> Result<f32, String> {
+    let width = text.parse().ok().filter(|w: &f32| *w > 0.0 && *w <= 16.0);
+    width.ok_or_else(|| "expected a number above 0 and up to 16, such as 0.5".into())
 }
 
 /// What overrides a checkpoint's scheme, metadata and config.json.

@@ -181,6 +181,7 @@ fn wrong_usage_is_exit_code_2() {
         &["summary", "--arch", "v2", "--width", "nan"],
         &["summary", "--arch", "v3"],
         &["bench", "--runs", "0"],
+        &["bench", "--width", "0.5"],
         &["run", "--input", "none.safetensors"],
     ] {
         let ran = mobilenet(arguments);
@@ -254,7 +255,7 @@ fn adapters_and_bench_are_for_programs_too() {
         assert!(first["name"].is_string() && first["driver"].is_string() && first["max_buffer_size"].as_u64() > Some(0));
         assert!(mobilenet(["adapters"]).out.contains(first["name"].as_str().unwrap()));
     }
-    for more in [&[][..], &["--cpu", "--batch", "2"]] {
+    for more in [&[][..], &["--cpu", "--batch", "2"], &["--arch", "v2", "--width", "0.35", "--size", "64"]] {
         let ran = mobilenet(["bench", "--json", "--runs", "3"].iter().chain(more).copied().collect::<Vec<_>>());
         let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}", ran.err));
         for field in ["first_ms", "median_ms", "min_ms", "p95_ms", "images_per_s"] {

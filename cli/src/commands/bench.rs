@@ -4,8 +4,9 @@ use crate::backend::{self, Backend};
 use crate::bench::{self, values};
 use crate::failure::{Failure, Outcome};
 use crate::model;
-use crate::options::{DeviceOptions, ModelOptions};
+use crate::options::{DeviceOptions, ModelOptions, PaperOptions};
 use crate::output::Output;
+use crate::untrained;
 use mobilenet_wgpu::engine::SessionOptions;
 use mobilenet_wgpu::measure::{RunOptions, quantile};
 use mobilenet_wgpu::{Classifier, Model, Tensor};
@@ -21,6 +22,7 @@ Examples:
   mobilenet bench --profile --plot layers.svg       time of each step, and a drawing of it
   mobilenet bench --sweep                           batches 1, 2, 4 … 64
   mobilenet bench --compare default tuning=none     two settings in turn, and whether they differ
+  mobilenet bench --arch v2 --width 0.35 --size 96  a network of the papers with weights by rule, untrained
   mobilenet bench --folder photos/                  decoding and inference, each alone and together
 
 first_ms is from nothing (no device, no model) to the first logits in host memory. The other times are of whole runs,
@@ -33,6 +35,8 @@ kernels on disk: for a first result without them, on Mesa, set MESA_SHADER_CACHE
 pub struct Arguments {
     #[command(flatten)]
     model: ModelOptions,
+    #[command(flatten)]
+    paper: PaperOptions,
     /// Runs that are measured
     #[arg(long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     runs: u32,
@@ -101,8 +105,9 @@ struct First {
 pub fn run(arguments: &Arguments) -> Outcome {
     let start = Instant::now();
     let mut lap = Lap(start);
-    let (model, source) = model::load(&arguments.model)?;
+    let (model, source) = load(arguments)?;
     let load_ms = lap.ms();
+    let network = arguments.paper.arch.map_or_else(|| model.recognition().to_string(), |_| source.clone());
     let backend = backend::open(&arguments.device)?;
     let device_ms = lap.ms();
     if let Some(done) = instead(arguments, &backend, &model) {
@@ -121,8 +126,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let at = |q| quantile(&times, q).ok_or_else(|| Failure::new("--runs: at least 1"));
     let median_ms = at(0.5)?;
     let report = Report {
-        model: source.to_string(),
-        network: model.recognition().to_string(),
+        model: source,
+        network,
         adapter: classifier.backend(),
         precision: classifier.session().map_or("f32", |s| s.plan().precision.name()),
         size: classifier.size(),
@@ -138,6 +143,16 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     show(&report, arguments.json)?;
     Ok(backend.status())
+}
+
+/// The model, and what it is called.
+fn load(arguments: &Arguments) -> Outcome<(Model, String)> {
+    let Some(config) = arguments.paper.config() else {
+        return model::load(&arguments.model).map(|(model, source)| (model, source.to_string()));
+    };
+    let [height, width] = arguments.model.reading.size.map_or(config.input, |size| size.0);
+    let name = format!("{} {}, {height}x{width}, untrained", config.version, arguments.paper.width);
+    Ok((untrained::model(config.with_input([height, width]))?, name))
 }
 
 /// Another measurement, if one was asked for.
@@ -174,7 +189,7 @@ impl Lap {
 }
 
 fn session_options(model: &Model, arguments: &Arguments) -> SessionOptions {
-    let is_classifier = model.recognition().classes.is_some();
+    let is_classifier = model.recognition().classes.is_some() || arguments.paper.arch.is_some();
     let outputs = vec![if is_classifier { "logits" } else { "embedding" }.to_string()];
     SessionOptions { batch: arguments.batch, outputs, ..SessionOptions::default() }
 }

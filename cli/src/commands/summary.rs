@@ -2,10 +2,9 @@
 
 use crate::failure::{Outcome, Status};
 use crate::model;
-use crate::options::{ModelOptions, Size};
+use crate::options::{ModelOptions, PaperOptions, Size};
 use crate::output::{Output, Table, bytes, count};
-use clap::ValueEnum;
-use mobilenet_wgpu::model::{Cost, MobileNetConfig, Multipliers};
+use mobilenet_wgpu::model::{Cost, Multipliers};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -23,12 +22,8 @@ separable layer the standard convolution that it replaces stands beside it, with
 pub struct Arguments {
     #[command(flatten)]
     model: ModelOptions,
-    /// A network of the papers instead of a checkpoint
-    #[arg(long, value_enum, conflicts_with = "model")]
-    arch: Option<Architecture>,
-    /// Width multiplier of that network
-    #[arg(long, default_value_t = 1.0, requires = "arch", conflicts_with = "model", value_parser = multiplier)]
-    width: f32,
+    #[command(flatten)]
+    paper: PaperOptions,
     /// Height and width of its input, such as 224 or 160x224
     #[arg(long, value_name = "HxW", requires = "arch", conflicts_with = "size")]
     resolution: Option<Size>,
@@ -38,18 +33,6 @@ pub struct Arguments {
     /// One JSON object
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Architecture {
-    V1,
-    V2,
-}
-
-/// A width multiplier that a network can have.
-fn multiplier(text: &str) -> Result<f32, String> {
-    let width = text.parse().ok().filter(|w: &f32| *w > 0.0 && *w <= 16.0);
-    width.ok_or_else(|| "expected a number above 0 and up to 16, such as 0.5".into())
 }
 
 /// What `--json` writes.
@@ -82,7 +65,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 }
 
 fn cost(arguments: &Arguments) -> Outcome<(String, Cost, [u32; 2])> {
-    let Some(architecture) = arguments.arch else {
+    let Some(config) = arguments.paper.config() else {
         let (model, _) = model::load(&arguments.model)?;
         let cost = match model.config() {
             Some(config) => config.cost()?,
@@ -90,15 +73,11 @@ fn cost(arguments: &Arguments) -> Outcome<(String, Cost, [u32; 2])> {
         };
         return Ok((model.recognition().to_string(), cost, model.input_size()));
     };
-    let config = match architecture {
-        Architecture::V1 => MobileNetConfig::v1(arguments.width),
-        Architecture::V2 => MobileNetConfig::v2(arguments.width),
-    };
     let size = arguments.resolution.or(arguments.model.reading.size).map_or([224, 224], |s| s.0);
     let config = config.with_input(size).with_classes(Some(arguments.classes).filter(|n| *n > 0));
     let [height, width] = size;
     let classes = config.classes.map_or("no classifier".into(), |n| format!("{n} classes"));
-    Ok((format!("{} {}, {height}x{width}, {classes}", config.version, arguments.width), config.cost()?, size))
+    Ok((format!("{} {}, {height}x{width}, {classes}", config.version, arguments.paper.width), config.cost()?, size))
 }
 
 fn layers(cost: &Cost) -> Table {
