@@ -1,5 +1,6 @@
 //! Recording an inference into an encoder: whole, or in slices over several encoders.
 
+use super::pending::Place;
 use super::{Input, Pending, Session};
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -38,6 +39,14 @@ impl Sliced {
     }
 }
 
+/// A network that is recorded, and not submitted.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    commands: wgpu::CommandBuffer,
+    place: usize,
+    pending: Pending,
+}
+
 impl Session {
     /// Records one inference into `encoder`: preprocessing, the network, and the read-back of its outputs.
     ///
@@ -66,25 +75,68 @@ impl Session {
     /// # Errors
     /// As [`Session::encode`].
     pub fn begin(&mut self, encoder: &mut wgpu::CommandEncoder, input: Input<'_>) -> Result<Sliced> {
-        self.engine.check_alive()?;
         self.check(&input)?;
-        if self.lease.upgrade().is_some() {
-            return Err(Error::Busy(1));
-        }
-        let place = self.places.iter().position(|p| p.claim()).ok_or(Error::Busy(self.places.len()))?;
+        let sliced = self.claim(input.batch() as u32)?;
+        self.write_input(encoder, sliced.place, input)?;
+        Ok(sliced)
+    }
+
+    /// Takes a place of the ring for an inference whose input is not recorded yet.
+    fn claim(&mut self, batch: u32) -> Result<Sliced> {
+        self.check_free()?;
+        let free = |places: &[Arc<Place>]| places.iter().position(|p| p.claim());
+        // What was recorded ahead may hold the last place.
+        let place = free(&self.places).or_else(|| self.ahead.take().and_then(|ahead| { drop(ahead); free(&self.places) }));
+        let place = place.ok_or(Error::Busy(self.places.len()))?;
         let pending = Pending {
             engine: self.engine.clone(),
             place: self.places[place].clone(),
             layout: self.layout.clone(),
-            batch: input.batch() as u32,
+            batch,
             precision: self.program.plan.precision,
             done: false,
         };
-        self.write_input(encoder, place, input)?;
-        self.write_layers(place, pending.batch);
+        self.write_layers(place, batch);
         let lease = Arc::new(());
         self.lease = Arc::downgrade(&lease);
         Ok(Sliced { pending, place, next: 0, steps: self.program.plan.steps.len(), read_back: true, _lease: lease })
+    }
+
+    /// Whether something can be recorded at all.
+    fn check_free(&self) -> Result<()> {
+        self.engine.check_alive()?;
+        if self.lease.upgrade().is_some() { Err(Error::Busy(1)) } else { Ok(()) }
+    }
+
+    /// Submits one inference. Its network was recorded while the last one ran, if that had the same batch: recording takes the host
+    /// longer than a fast GPU takes to compute.
+    ///
+    /// # Errors
+    /// As [`Session::encode`], and what the device says of the commands.
+    pub fn submit(&mut self, input: Input<'_>) -> Result<Pending> {
+        self.check(&input)?;
+        self.check_free()?;
+        let batch = input.batch() as u32;
+        let network = match self.ahead.take().filter(|ahead| ahead.pending.batch == batch) {
+            Some(ahead) => ahead,
+            None => self.record(batch)?,
+        };
+        let mut encoder = self.engine.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("input") });
+        self.write_input(&mut encoder, network.place, input)?;
+        self.engine.queue().submit([encoder.finish(), network.commands]);
+        // Not after the first run, which may be the only one. Where the ring is full there is nothing to record ahead.
+        if std::mem::replace(&mut self.latest_batch, batch) == batch {
+            self.ahead = self.record(batch).ok();
+        }
+        Ok(network.pending)
+    }
+
+    /// Records the network alone, for an input that comes later.
+    fn record(&mut self, batch: u32) -> Result<Recorded> {
+        let mut encoder = self.engine.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("mobilenet") });
+        let mut whole = self.claim(batch)?;
+        self.encode_slice(&mut whole, &mut encoder, f64::INFINITY)?;
+        Ok(Recorded { place: whole.place, commands: encoder.finish(), pending: whole.finish()? })
     }
 
     /// Records the next steps of a sliced inference, as many as are expected to take `max_gpu_ms` together, and at least

@@ -4,6 +4,7 @@ use super::{Session, lock};
 use crate::kernel::Precision;
 use crate::picture::{FRAME_KERNELS, Frame, FramePreprocessor, Picture, Preprocessing, Target};
 use crate::{Error, Result, Tensor};
+use half::slice::HalfFloatSliceExt;
 
 /// What a network is given.
 #[derive(Clone, Copy, Debug)]
@@ -66,10 +67,9 @@ impl Session {
     pub(super) fn write_input(&mut self, encoder: &mut wgpu::CommandEncoder, index: usize, input: Input<'_>) -> Result<()> {
         match input {
             Input::Tensor(tensor) => {
-                pad(tensor, self.program.plan.precision, &mut self.packed);
-                let (packed, input) = (&self.packed, &self.places[index].input);
-                let device = self.engine.device();
-                self.staging.upload(device, encoder, input, packed.len() as u64, |view| view.copy_from_slice(packed))?;
+                let (precision, input) = (self.program.plan.precision, &self.places[index].input);
+                let bytes = self.input_bytes(tensor.batch);
+                self.staging.upload(self.engine.device(), encoder, input, bytes, |view| pad(tensor, precision, view))?;
             }
             Input::Pictures(pictures, rule) => {
                 let plan = &self.program.plan;
@@ -130,17 +130,34 @@ impl Session {
     }
 }
 
-/// Values with channels padded to a multiple of 4, in the storage type.
-fn pad(tensor: &Tensor, precision: Precision, packed: &mut Vec<u8>) {
-    let channels = tensor.shape.channels as usize;
-    let padded = channels.div_ceil(4) * 4;
-    packed.clear();
-    for pixel in tensor.data.chunks_exact(channels.max(1)) {
-        let lanes = pixel.iter().copied().chain(std::iter::repeat_n(0.0, padded - channels));
-        if precision.needs_f16() {
-            lanes.for_each(|v| packed.extend(half::f16::from_f32(v).to_le_bytes()));
+/// Writes the values with channels padded to a multiple of 4, in the storage type, a few thousand at a time: mapped memory may be slow
+/// to write to but in one stream.
+fn pad(tensor: &Tensor, precision: Precision, view: &mut wgpu::BufferViewMut) {
+    const LANES: usize = 4096;
+    let channels = (tensor.shape.channels as usize).max(1);
+    let padded = channels.next_multiple_of(4);
+    let pixels = (LANES / padded).max(1);
+    let mut block = vec![0f32; pixels * padded];
+    let mut halves = vec![half::f16::ZERO; if precision.needs_f16() { block.len() } else { 0 }];
+    let mut at = 0;
+    for values in tensor.data.chunks(pixels * channels) {
+        let lanes = values.len() / channels * padded;
+        if channels == 3 {
+            for (lanes, &[r, g, b]) in block.as_chunks_mut::<4>().0.iter_mut().zip(values.as_chunks().0) {
+                *lanes = [r, g, b, 0.0];
+            }
         } else {
-            lanes.for_each(|v| packed.extend(v.to_le_bytes()));
+            for (lanes, pixel) in block.chunks_exact_mut(padded).zip(values.chunks_exact(channels)) {
+                lanes[..channels].copy_from_slice(pixel);
+            }
         }
+        let bytes: &[u8] = if precision.needs_f16() {
+            halves[..lanes].convert_from_f32_slice(&block[..lanes]);
+            bytemuck::cast_slice(&halves[..lanes])
+        } else {
+            bytemuck::cast_slice(&block[..lanes])
+        };
+        view.slice(at..at + bytes.len()).copy_from_slice(bytes);
+        at += bytes.len();
     }
 }

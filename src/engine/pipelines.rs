@@ -93,7 +93,7 @@ impl Engine {
 fn create(device: &wgpu::Device, variant: &Variant, precision: Precision, cache: Option<&wgpu::PipelineCache>) -> Pipeline {
     let label = format!("{}/{} {precision}", variant.op, variant.name);
     let source = wgpu::ShaderSource::Wgsl(specialise(&variant.source, precision).into());
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor { label: Some(&label), source });
+    let module = module(device, wgpu::ShaderModuleDescriptor { label: Some(&label), source }, variant.workgroups.is_none());
     let layout = bind_group_layout(device, variant.op);
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
         label: Some(&label),
@@ -110,6 +110,21 @@ fn create(device: &wgpu::Device, variant: &Variant, precision: Precision, cache:
         cache,
     });
     Pipeline { pipeline, layout, op: variant.op }
+}
+
+/// A kernel of our table is compiled without the counters that make every loop end: they keep compilers from unrolling loops, so that each
+/// turn waits for its own loads.
+fn module(device: &wgpu::Device, descriptor: wgpu::ShaderModuleDescriptor<'_>, ours: bool) -> wgpu::ShaderModule {
+    if !ours {
+        return device.create_shader_module(descriptor);
+    }
+    let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
+    // SAFETY: what is left out is the guard against loops without end. Those of our kernels count up to a field of `layer` or to a
+    // constant, and nothing writes to their counters. Bounds stay checked.
+    #[allow(unsafe_code)]
+    unsafe {
+        device.create_shader_module_trusted(descriptor, checks)
+    }
 }
 
 /// Binding 0 is the layer's uniform at a dynamic offset; storage bindings follow as the op lists them.

@@ -1,8 +1,9 @@
 //! A network compiled on an engine for one size, largest batch, precision and set of outputs.
 
+use super::encode::Recorded;
 use super::pending::{OutputLayout, Place};
 use super::program::{Evaluate, Parameters, Program};
-use super::{Engine, Input, Outputs, Pending};
+use super::{Engine, Input, Outputs};
 use crate::gpu::Scope;
 use crate::graph::{Graph, Param, passes};
 use crate::kernel::Precision;
@@ -66,10 +67,12 @@ pub struct Session {
     /// Made when the first frame comes.
     pub(super) frames: Option<FramePreprocessor>,
     pub(super) staging: Staging,
-    /// Room for an input's values on their way to the device.
-    pub(super) packed: Vec<u8>,
     /// Alive while a sliced inference holds the activations.
     pub(super) lease: Weak<()>,
+    /// The next inference's network, recorded while the last one ran.
+    pub(super) ahead: Option<Recorded>,
+    /// Pictures of the last submission.
+    pub(super) latest_batch: u32,
     weights: Option<Arc<Weights>>,
 }
 
@@ -162,8 +165,9 @@ impl Session {
             preprocessor,
             frames: None,
             staging: Staging::default(),
-            packed: Vec::new(),
             lease: Weak::new(),
+            ahead: None,
+            latest_batch: 0,
             weights: None,
         })
     }
@@ -204,17 +208,6 @@ impl Session {
             parts.push(self.submit(part.as_input(&input))?.wait()?);
         }
         join(parts)
-    }
-
-    /// Records one inference into an encoder of our own and submits it.
-    ///
-    /// # Errors
-    /// As [`Session::encode`], and what the device says of the commands.
-    pub fn submit(&mut self, input: Input<'_>) -> Result<Pending> {
-        let mut encoder = self.engine.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("mobilenet") });
-        let pending = self.encode(&mut encoder, input)?;
-        self.engine.queue().submit([encoder.finish()]);
-        Ok(pending)
     }
 
     fn parts(&self, input: &Input<'_>) -> Result<Vec<Part>> {
