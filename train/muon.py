@@ -19,7 +19,7 @@ def orthogonal(g):
 
 
 class Muon(torch.optim.Optimizer):
-    """For convolution weights `[Cout, Cin, Kh, Kw]`, taken as matrices of Cout rows; one matrix a task of `pool`."""
+    """For convolution weights `[Cout, Cin, Kh, Kw]`, taken as matrices of Cout rows; one matrix a task of `pool`, if there is one."""
 
     def __init__(self, parameters, lr, momentum, pool):
         super().__init__(parameters, {"lr": lr, "momentum": momentum})
@@ -27,7 +27,8 @@ class Muon(torch.optim.Optimizer):
 
     def step(self):
         for group in self.param_groups:
-            list(self.pool.map(lambda w: self.turn(w, group["lr"], group["momentum"]), group["params"]))
+            each = self.pool.map if self.pool else map
+            list(each(lambda w: self.turn(w, group["lr"], group["momentum"]), group["params"]))
 
     @torch.no_grad()
     def turn(self, w, lr, momentum):
@@ -37,4 +38,4 @@ class Muon(torch.optim.Optimizer):
         velocity = state["momentum"].mul_(momentum).add_(w.grad)
         update = orthogonal((w.grad + momentum * velocity).reshape(len(w), -1)).view_as(w)
         aspect = max(1, len(w) / w[0].numel()) ** 0.5
-        w.mul_(len(w) ** 0.5 / w.norm()).add_(update, alpha=-lr * aspect)
+        w.mul_(len(w) ** 0.5 / w.norm()).sub_(update * (lr * aspect))

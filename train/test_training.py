@@ -11,7 +11,7 @@ import train_cifar10
 from network import StridedDepthwise, TrainingPass, build
 
 SETTINGS = dict(width=0.25, epochs=2, minutes=None, batch=64, turn=0.025, peak=0.2, decay=3e-4)
-SETTINGS.update(smoothing=0.05, average=0.998, seed=1, lock=None)
+SETTINGS.update(smoothing=0.05, average=0.998, seed=1, test_every=1, lock=None)
 
 
 def pictures(n):
