@@ -2,9 +2,11 @@
 //
 // Bindings   input [pixels][in_c4], weights [4 in_c4][out_c4], bias [out_c4],
 //            residual as output (any buffer if layer.residual = 0), output [pixels][out_c4]; all vec4 of channels
-// Mapping    A workgroup of 64 makes 1 pixel x 32 channels: 8 channel quads (128 contiguous bytes of a weight row) x 8 slices of the
-//            input channels, summed through workgroup memory. Dispatch (ceil(out_c4 / 8), pixels, 1), y folded into z beyond 65,535.
+// Mapping    A workgroup of 8 x SLICES makes 1 pixel x 32 channels: 8 channel quads (128 contiguous bytes of a weight row) x SLICES slices
+//            of the input channels, summed through workgroup memory. Dispatch (ceil(out_c4 / 8), pixels, 1), y folded into z beyond 65,535.
 // Where      One to three pixels: nothing is reused but the weights' cache lines, so bytes of weights are the bound.
+
+override SLICES: u32 = 8u;
 
 alias storage_t = f32;
 alias compute_t = f32;
@@ -25,15 +27,15 @@ struct Layer {
 @group(0) @binding(4) var<storage, read> bias: array<vec4<storage_t>>;
 @group(0) @binding(5) var<storage, read> residual: array<vec4<storage_t>>;
 
-var<workgroup> partial: array<vec4<accum_t>, 64>;  // [slice][quad]
+var<workgroup> partial: array<vec4<accum_t>, 8u * SLICES>;  // [slice][quad]
 
-@compute @workgroup_size(8, 8)
+@compute @workgroup_size(8, SLICES)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {
   let quad = group.x * 8u + id.x;
   let n = min(quad, layer.out_c4 - 1u);
   let pixel = min(group.y + group.z * groups.y, layer.pixels - 1u);
   var sum = vec4<accum_t>();
-  for (var k = id.y; k < layer.in_c4; k += 8u) {
+  for (var k = id.y; k < layer.in_c4; k += SLICES) {
     let j = k * 4u * layer.out_c4 + n;
     let x = vec4<compute_t>(input[pixel * layer.in_c4 + k]);
     sum += vec4<accum_t>(x.x * vec4<compute_t>(weights[j]) + x.y * vec4<compute_t>(weights[j + layer.out_c4])
@@ -43,7 +45,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) i
   workgroupBarrier();
   if (id.y == 0u && quad < layer.out_c4) {
     var v = vec4<accum_t>(bias[n]);
-    for (var s = 0u; s < 8u; s++) { v += partial[s * 8u + id.x]; }
+    for (var s = 0u; s < SLICES; s++) { v += partial[s * 8u + id.x]; }
     let o = pixel * layer.out_c4 + n;
     if (layer.residual != 0u) { v += vec4<accum_t>(residual[o]); }
     output[o] = vec4<storage_t>(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));

@@ -86,7 +86,12 @@ impl Session {
         self.check_free()?;
         let free = |places: &[Arc<Place>]| places.iter().position(|p| p.claim());
         // What was recorded ahead may hold the last place.
-        let place = free(&self.places).or_else(|| self.ahead.take().and_then(|ahead| { drop(ahead); free(&self.places) }));
+        let place = free(&self.places).or_else(|| {
+            self.ahead.take().and_then(|ahead| {
+                drop(ahead);
+                free(&self.places)
+            })
+        });
         let place = place.ok_or(Error::Busy(self.places.len()))?;
         let pending = Pending {
             engine: self.engine.clone(),

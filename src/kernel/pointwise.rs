@@ -11,9 +11,8 @@ macro_rules! shader {
 
 pub(super) fn variants() -> Vec<Variant> {
     let register = shader!("register_tile");
-    let split = shader!("split_k");
-    let matvec = shader!("matvec");
     let tile = shader!("workgroup_tile");
+    let large = shader!("workgroup_tile_128");
     let narrow = shader!("subgroup8_14");
     let wide = shader!("subgroup8_28");
     #[cfg(not(target_arch = "wasm32"))]
@@ -21,7 +20,7 @@ pub(super) fn variants() -> Vec<Variant> {
     vec![
         Variant {
             geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 4),
-            cost: |case, profile| gpu_cost(case, profile, 4, 16, 1.0),
+            cost: |case, profile| gpu_cost(case, profile, &Walk { slices: 1, turn_ns: 450.0, rate: 0.8, llvmpipe: 1.0 }),
             compile_ms: 360.0,
             ..row(
                 OpKind::Pointwise,
@@ -34,7 +33,7 @@ pub(super) fn variants() -> Vec<Variant> {
         Variant {
             workgroup_memory: 6144,
             geometry: |case, _| eight_by_eight(case.output.c4(), case.pixels(), 8),
-            cost: |case, profile| gpu_cost(case, profile, 8, 16, if profile.class == DeviceClass::Software { 2.0 } else { 0.8 }),
+            cost: |case, profile| gpu_cost(case, profile, &Walk { slices: 1, turn_ns: 460.0, rate: 0.7, llvmpipe: 2.0 }),
             compile_ms: 1040.0,
             ..row(
                 OpKind::Pointwise,
@@ -45,34 +44,31 @@ pub(super) fn variants() -> Vec<Variant> {
             )
         },
         Variant {
-            workgroup_memory: 4096,
-            geometry: |case, _| slices(case, 4),
-            cost: |case, profile| gpu_cost(case, profile, 4, 2, 1.2),
-            compile_ms: 390.0,
-            ..row(
-                OpKind::Pointwise,
-                "split_k",
-                split.0,
-                split.1,
-                "thread: 4 pixels x 4 channels x 1/8 of the inputs; workgroup: 4 pixels x 32 channels",
-            )
-        },
-        Variant {
-            workgroup_memory: 1024,
-            applies: |case, _| {
-                if case.pixels() <= 64 { Ok(()) } else { Err("it is for 64 pixels at most: weights would be read again for each") }
+            invocations: 256,
+            workgroup_memory: 12_288,
+            geometry: |case, _| {
+                let [y, z] = fold(case.pixels().div_ceil(128));
+                Geometry { workgroups: [case.output.c4().div_ceil(16), y, z], rows: 0, rounds: 0 }
             },
-            geometry: |case, _| slices(case, 1),
-            cost: |case, profile| gpu_cost(case, profile, 1, 2, 1.0),
-            compile_ms: 220.0,
+            cost: |case, profile| {
+                // A workgroup makes 128 pixels x 64 channels, however many of them there are.
+                let whole = f64::from(case.pixels().next_multiple_of(128)) / f64::from(case.pixels());
+                let wide = f64::from(case.output.c4().next_multiple_of(16)) / f64::from(case.output.c4());
+                gpu_cost(case, profile, &Walk { slices: 1, turn_ns: 460.0, rate: 1.0 / (whole * wide), llvmpipe: 3.0 })
+            },
+            compile_ms: 1100.0,
             ..row(
                 OpKind::Pointwise,
-                "matvec",
-                matvec.0,
-                matvec.1,
-                "thread: 1 pixel x 4 channels x 1/8 of the inputs; workgroup: 1 pixel x 32 channels",
+                "workgroup_tile_128",
+                large.0,
+                large.1,
+                "thread: 4 pixels x 8 channels; workgroup: 128 pixels x 64 channels, 16 inputs at a time through workgroup memory",
             )
         },
+        split("split_k", 8),
+        split("split_k_16", 16),
+        matvec("matvec", 8),
+        matvec("matvec_32", 32),
         Variant {
             packing: Packing::Tiles32,
             invocations: 8,
@@ -126,6 +122,57 @@ pub(super) fn variants() -> Vec<Variant> {
     ]
 }
 
+/// The input channels in 8 or 16 slices.
+fn split(name: &'static str, slices: u32) -> Variant {
+    let (file, source) = shader!("split_k");
+    let (cost, summary): (fn(&Case, &DeviceProfile) -> f64, _) = match slices {
+        8 => (|case, profile| gpu_cost(case, profile, &Walk { slices: 8, turn_ns: 290.0, rate: 0.75, llvmpipe: 1.2 }), "1/8"),
+        _ => (|case, profile| gpu_cost(case, profile, &Walk { slices: 16, turn_ns: 320.0, rate: 0.65, llvmpipe: 1.5 }), "1/16"),
+    };
+    Variant {
+        parameters: vec![("SLICES".into(), slices.into())],
+        invocations: 8 * slices,
+        workgroup_memory: 512 * slices,
+        geometry: |case, _| slice_groups(case, 4),
+        cost,
+        compile_ms: 390.0,
+        ..row(
+            OpKind::Pointwise,
+            name,
+            file,
+            source,
+            format!("thread: 4 pixels x 4 channels x {summary} of the inputs; workgroup: 4 pixels x 32 channels"),
+        )
+    }
+}
+
+/// A pixel at a time, the input channels in 8 or 32 slices.
+fn matvec(name: &'static str, slices: u32) -> Variant {
+    let (file, source) = shader!("matvec");
+    let (cost, summary): (fn(&Case, &DeviceProfile) -> f64, _) = match slices {
+        8 => (|case, profile| gpu_cost(case, profile, &Walk { slices: 8, turn_ns: 400.0, rate: 0.4, llvmpipe: 1.0 }), "1/8"),
+        _ => (|case, profile| gpu_cost(case, profile, &Walk { slices: 32, turn_ns: 450.0, rate: 0.4, llvmpipe: 1.2 }), "1/32"),
+    };
+    Variant {
+        parameters: vec![("SLICES".into(), slices.into())],
+        invocations: 8 * slices,
+        workgroup_memory: 128 * slices,
+        applies: |case, _| {
+            if case.pixels() <= 64 { Ok(()) } else { Err("it is for 64 pixels at most: weights would be read again for each") }
+        },
+        geometry: |case, _| slice_groups(case, 1),
+        cost,
+        compile_ms: 220.0,
+        ..row(
+            OpKind::Pointwise,
+            name,
+            file,
+            source,
+            format!("thread: 1 pixel x 4 channels x {summary} of the inputs; workgroup: 1 pixel x 32 channels"),
+        )
+    }
+}
+
 pub(super) fn subgroup8(_: &Case, profile: &DeviceProfile) -> Result<(), &'static str> {
     if profile.subgroup_size == Some(8) { Ok(()) } else { Err("it needs subgroups of exactly 8 lanes") }
 }
@@ -134,25 +181,35 @@ pub(super) fn lanes(case: &Case, pixels: u32, rounds: u32) -> Geometry {
     Geometry { workgroups: [case.output.c4().div_ceil(8), case.pixels().div_ceil(pixels), 1], rows: 0, rounds }
 }
 
-fn slices(case: &Case, pixels: u32) -> Geometry {
+fn slice_groups(case: &Case, pixels: u32) -> Geometry {
     let [y, z] = fold(case.pixels().div_ceil(pixels));
     Geometry { workgroups: [case.output.c4().div_ceil(8), y, z], rows: 0, rounds: 0 }
 }
 
-/// Nanoseconds by a model of waves: threads that a device can hold do useful work side by side; a load feeds
-/// `pixels` pixels. `slice` is the share of the inputs (in sixteenths) that one thread walks.
-fn gpu_cost(case: &Case, profile: &DeviceProfile, pixels: u32, slice: u32, overhead: f64) -> f64 {
-    let threads = f64::from(case.pixels().div_ceil(pixels)) * f64::from(case.output.c4()) * 16.0 / f64::from(slice);
-    let (parallel, ns_per_quad) = match profile.class {
-        DeviceClass::Software => (16.0, 60.0),
-        DeviceClass::Integrated => (8_192.0, 40.0),
-        DeviceClass::Mobile => (4_096.0, 60.0),
-        DeviceClass::Discrete => (65_536.0, 30.0),
+/// How a kernel walks the input channels.
+struct Walk {
+    /// Threads that share an output's input channels.
+    slices: u32,
+    /// Nanoseconds of a turn (four input channels) on a discrete GPU with nothing else to do: it waits for its loads.
+    turn_ns: f64,
+    /// Share of the multiply-adds that the best kernel does on a full device.
+    rate: f64,
+    /// How much more a turn costs on llvmpipe than in the register tile.
+    llvmpipe: f64,
+}
+
+/// Nanoseconds: a launch, and then the turns of one thread or the work of all, whichever is longer. The constants of discrete GPUs
+/// are fitted to an H200 (`docs/PERFORMANCE.md`).
+fn gpu_cost(case: &Case, profile: &DeviceProfile, walk: &Walk) -> f64 {
+    let macs = f64::from(case.pixels()) * f64::from(case.input.c4()) * 4.0 * f64::from(case.output.c4()) * 4.0;
+    let turns = f64::from(case.input.c4().div_ceil(walk.slices));
+    let (launch, wait, macs_per_ns) = match profile.class {
+        DeviceClass::Software => (0.0, 1.0, 3.6 / (walk.llvmpipe * walk.rate)),
+        DeviceClass::Discrete => (2_500.0, 1.0, 13_500.0),
+        DeviceClass::Integrated => (4_000.0, 1.0, 400.0),
+        DeviceClass::Mobile => (8_000.0, 1.5, 150.0),
     };
-    let walk = f64::from(case.input.c4()) * f64::from(slice) / 16.0;
-    // Four weight loads and one input load a pixel for 4 * pixels multiply-adds of vec4.
-    let loads = (4.0 + f64::from(pixels)) / 5.0;
-    (threads / parallel).max(1.0) * walk.max(1.0) * loads * ns_per_quad * overhead
+    launch + (turns * walk.turn_ns * wait).max(macs / (macs_per_ns * walk.rate))
 }
 
 fn weight_bytes(case: &Case) -> u64 {
