@@ -29,6 +29,25 @@ fn every_variant_in_every_precision_translates() {
 }
 
 #[test]
+fn workgroups_have_the_size_that_the_row_says() {
+    for variant in variants() {
+        let module = naga::front::wgsl::parse_str(&variant.source).unwrap();
+        let size: u32 = module.entry_points[0].workgroup_size.iter().product();
+        assert_eq!(size, variant.invocations, "{}/{}", variant.op, variant.name);
+        // In f32, whatever is aligned how.
+        let layouts = naga::proc::GlobalCtx {
+            types: &module.types,
+            constants: &module.constants,
+            overrides: &module.overrides,
+            global_expressions: &module.global_expressions,
+        };
+        let shared = module.global_variables.iter().filter(|(_, g)| g.space == naga::AddressSpace::WorkGroup);
+        let bytes: u32 = shared.map(|(_, g)| module.types[g.ty].inner.try_size(layouts).unwrap()).sum();
+        assert_eq!(bytes, variant.workgroup_memory, "{}/{}", variant.op, variant.name);
+    }
+}
+
+#[test]
 fn bindings_are_those_of_the_op() {
     for variant in variants() {
         let module = naga::front::wgsl::parse_str(&variant.source).unwrap();

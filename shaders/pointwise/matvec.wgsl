@@ -6,7 +6,7 @@
 //            of the input channels, summed through workgroup memory. Dispatch (ceil(out_c4 / 8), pixels, 1), y folded into z beyond 65,535.
 // Where      One to three pixels: nothing is reused but the weights' cache lines, so bytes of weights are the bound.
 
-override SLICES: u32 = 8u;
+const SLICES = 8u;  // a row of the table may put another number here
 
 alias storage_t = f32;
 alias compute_t = f32;

@@ -8,7 +8,7 @@
 // Where      Real GPUs at batch 1: 8 slices at 14x14, 16 at 7x7. A thread waits for its loads at each turn, so fewer turns are faster
 //            until the outputs alone fill the device.
 
-override SLICES: u32 = 8u;
+const SLICES = 8u;  // a row of the table may put another number here
 
 alias storage_t = f32;
 alias compute_t = f32;

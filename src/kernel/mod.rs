@@ -254,7 +254,13 @@ pub fn variants() -> Vec<Variant> {
 }
 
 /// A row of the table: what most variants share.
-fn row(op: OpKind, name: &'static str, file: &'static str, source: &'static str, summary: impl Into<Cow<'static, str>>) -> Variant {
+fn row(
+    op: OpKind,
+    name: &'static str,
+    file: &'static str,
+    source: impl Into<Cow<'static, str>>,
+    summary: impl Into<Cow<'static, str>>,
+) -> Variant {
     Variant {
         op,
         name: name.into(),

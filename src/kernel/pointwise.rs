@@ -126,11 +126,10 @@ pub(super) fn variants() -> Vec<Variant> {
 fn split(name: &'static str, slices: u32) -> Variant {
     let (file, source) = shader!("split_k");
     let (cost, summary): (fn(&Case, &DeviceProfile) -> f64, _) = match slices {
-        8 => (|case, profile| gpu_cost(case, profile, &Walk { slices: 8, turn_ns: 290.0, rate: 0.75, llvmpipe: 1.2 }), "1/8"),
-        _ => (|case, profile| gpu_cost(case, profile, &Walk { slices: 16, turn_ns: 320.0, rate: 0.65, llvmpipe: 1.5 }), "1/16"),
+        8 => (|case, profile| gpu_cost(case, profile, &Walk { slices: 8, turn_ns: 270.0, rate: 0.75, llvmpipe: 1.2 }), "1/8"),
+        _ => (|case, profile| gpu_cost(case, profile, &Walk { slices: 16, turn_ns: 270.0, rate: 0.65, llvmpipe: 1.5 }), "1/16"),
     };
     Variant {
-        parameters: vec![("SLICES".into(), slices.into())],
         invocations: 8 * slices,
         workgroup_memory: 512 * slices,
         geometry: |case, _| slice_groups(case, 4),
@@ -140,21 +139,25 @@ fn split(name: &'static str, slices: u32) -> Variant {
             OpKind::Pointwise,
             name,
             file,
-            source,
+            with_slices(source, slices),
             format!("thread: 4 pixels x 4 channels x {summary} of the inputs; workgroup: 4 pixels x 32 channels"),
         )
     }
+}
+
+/// The source with another number of slices.
+fn with_slices(source: &str, slices: u32) -> String {
+    source.replace("const SLICES = 8u;", &format!("const SLICES = {slices}u;"))
 }
 
 /// A pixel at a time, the input channels in 8 or 32 slices.
 fn matvec(name: &'static str, slices: u32) -> Variant {
     let (file, source) = shader!("matvec");
     let (cost, summary): (fn(&Case, &DeviceProfile) -> f64, _) = match slices {
-        8 => (|case, profile| gpu_cost(case, profile, &Walk { slices: 8, turn_ns: 400.0, rate: 0.4, llvmpipe: 1.0 }), "1/8"),
-        _ => (|case, profile| gpu_cost(case, profile, &Walk { slices: 32, turn_ns: 450.0, rate: 0.4, llvmpipe: 1.2 }), "1/32"),
+        8 => (|case, profile| gpu_cost(case, profile, &Walk { slices: 8, turn_ns: 400.0, rate: 0.1, llvmpipe: 1.0 }), "1/8"),
+        _ => (|case, profile| gpu_cost(case, profile, &Walk { slices: 32, turn_ns: 400.0, rate: 0.1, llvmpipe: 1.2 }), "1/32"),
     };
     Variant {
-        parameters: vec![("SLICES".into(), slices.into())],
         invocations: 8 * slices,
         workgroup_memory: 128 * slices,
         applies: |case, _| {
@@ -167,7 +170,7 @@ fn matvec(name: &'static str, slices: u32) -> Variant {
             OpKind::Pointwise,
             name,
             file,
-            source,
+            with_slices(source, slices),
             format!("thread: 1 pixel x 4 channels x {summary} of the inputs; workgroup: 1 pixel x 32 channels"),
         )
     }
@@ -198,18 +201,23 @@ struct Walk {
     llvmpipe: f64,
 }
 
-/// Nanoseconds: a launch, and then the turns of one thread or the work of all, whichever is longer. The constants of discrete GPUs
+/// Nanoseconds: a launch, and then what one thread waits for or the work of all, whichever is longer. The constants of discrete GPUs
 /// are fitted to an H200 (`docs/PERFORMANCE.md`).
 fn gpu_cost(case: &Case, profile: &DeviceProfile, walk: &Walk) -> f64 {
-    let macs = f64::from(case.pixels()) * f64::from(case.input.c4()) * 4.0 * f64::from(case.output.c4()) * 4.0;
-    let turns = f64::from(case.input.c4().div_ceil(walk.slices));
-    let (launch, wait, macs_per_ns) = match profile.class {
-        DeviceClass::Software => (0.0, 1.0, 3.6 / (walk.llvmpipe * walk.rate)),
-        DeviceClass::Discrete => (2_500.0, 1.0, 13_500.0),
-        DeviceClass::Integrated => (4_000.0, 1.0, 400.0),
-        DeviceClass::Mobile => (8_000.0, 1.5, 150.0),
+    let outputs = f64::from(case.pixels()) * f64::from(case.output.c4()) * 4.0;
+    let macs = outputs * f64::from(case.input.c4()) * 4.0;
+    // Four pixels and four channels a thread, and threads that there must be for a device to do what it can.
+    let threads = outputs / 16.0 * f64::from(walk.slices);
+    let (launch, wait, macs_per_ns, full) = match profile.class {
+        DeviceClass::Software => (0.0, 1.0, 3.6 / (walk.llvmpipe * walk.rate), 0.0),
+        // Waiting says all about a device that is not full.
+        DeviceClass::Discrete => (2_500.0, 1.0, 13_500.0, 0.0),
+        DeviceClass::Integrated => (4_000.0, 1.0, 400.0, 8_192.0),
+        DeviceClass::Mobile => (8_000.0, 1.5, 150.0, 4_096.0),
     };
-    launch + (turns * walk.turn_ns * wait).max(macs / (macs_per_ns * walk.rate))
+    let turns = f64::from(case.input.c4().div_ceil(walk.slices)) * walk.turn_ns;
+    let sum = if walk.slices > 1 { f64::from(walk.slices) * 70.0 } else { 0.0 };
+    launch + ((turns + sum) * wait).max(macs / (macs_per_ns * walk.rate) * (full / threads).max(1.0))
 }
 
 fn weight_bytes(case: &Case) -> u64 {

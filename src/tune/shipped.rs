@@ -6,7 +6,11 @@ use std::sync::OnceLock;
 
 /// Each file is [`TuningRecord::compact`] of a record, as `mobilenet tune --compact` writes it.
 #[cfg(not(target_arch = "wasm32"))]
-const FILES: &[&str] = &[include_str!("shipped/llvmpipe-mesa-22.json"), include_str!("shipped/llvmpipe-mesa-25.json")];
+const FILES: &[&str] = &[
+    include_str!("shipped/llvmpipe-mesa-22.json"),
+    include_str!("shipped/llvmpipe-mesa-25.json"),
+    include_str!("shipped/nvidia-h200.json"),
+];
 
 /// None of them is of a browser's device, and a page would download them.
 #[cfg(target_arch = "wasm32")]
