@@ -221,6 +221,7 @@ fn gpu_cost(case: &Case, profile: &DeviceProfile, walk: &Walk) -> f64 {
 }
 
 /// Whether the driver is a Mesa whose version begins with a number below 23.
+#[cfg(not(target_arch = "wasm32"))]
 fn mesa_before_23(profile: &DeviceProfile) -> bool {
     let version = profile.driver.split("Mesa ").nth(1).and_then(|rest| rest.split('.').next());
     version.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 23)
