@@ -65,7 +65,7 @@ async function circumstances() {
 }
 
 console.log(`${await circumstances()}\n`);
-console.log("| model | engine | cold ms | warm ms | error | warm, of ours |\n|---|---|---|---|---|---|");
+console.log("| model | engine | cold ms | of ours | warm ms | of ours | error |\n|---|---|---|---|---|---|---|");
 for (const argument of process.argv.slice(2)) {
   const [title, folder, exported] = argument.split("=");
   const cold = Object.fromEntries(names.map((name) => [name, []]));
@@ -79,10 +79,12 @@ for (const argument of process.argv.slice(2)) {
   }
   const page = await chromium.page();
   const result = await page.evaluate(measure, { names, folder, exported, rounds });
-  const ours = median(result.ours.warm);
+  const times = Object.fromEntries(names.map((name) => [name, { cold: median(cold[name]), warm: median(result[name].warm) }]));
+  const ofOurs = (name, kind) => `${(times[name][kind] / times.ours[kind]).toFixed(2)}x`;
   for (const name of names) {
-    const warm = median(result[name].warm);
-    console.log(`| ${title} | ${name} | ${median(cold[name]).toFixed(0)} | ${warm.toFixed(1)} | ${result[name].error.toExponential(1)} | ${(warm / ours).toFixed(2)}x |`);
+    const { cold, warm } = times[name];
+    const row = [title, name, cold.toFixed(0), ofOurs(name, "cold"), warm.toFixed(1), ofOurs(name, "warm"), result[name].error.toExponential(1)];
+    console.log(`| ${row.join(" | ")} |`);
   }
   await page.context().close();
 }

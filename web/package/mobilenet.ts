@@ -154,6 +154,7 @@ export class MobileNet {
   #waiting: (() => void)[] = [];
   #running = 0;
   #restored = false;
+  #lostDevice: GPUDevice | null = null;
   /** Settled while a device is there; rejected once there will be none again. */
   #ready: Promise<void> = Promise.resolve();
 
@@ -334,7 +335,6 @@ export class MobileNet {
     }
     return this.#ready;
   }
-  #lostDevice: GPUDevice | null = null;
 
   async #restore(): Promise<void> {
     const native = this.#alive();

@@ -26,10 +26,6 @@ pub struct Gpu {
 impl Gpu {
     pub async fn open(model: &Model, options: &SessionOptions) -> Result<Self, Error> {
         let engine = Engine::request(&AdapterOptions::default()).await?;
-        Self::on(&engine, model, options).await
-    }
-
-    async fn on(engine: &Engine, model: &Model, options: &SessionOptions) -> Result<Self, Error> {
         Ok(Self { session: engine.session_async(model, options).await?, picture: None })
     }
 

@@ -253,6 +253,48 @@ test("what cannot be: a network beyond the device's limits, a picture that is no
   quiet(page);
 });
 
+test("a browser with WebGPU and no adapter, and a device without memory", async () => {
+  const page = await chromium.page();
+  const result = await page.evaluate(async () => {
+    const { MobileNet, NoWebGPUError, OutOfMemoryError } = await import("/dist/index.js");
+    const failure = (promise) => promise.then(() => "loaded", (error) => error);
+    const { requestAdapter } = GPU.prototype;
+    GPU.prototype.requestAdapter = async () => null;
+    const none = await failure(MobileNet.load("builtin", { backend: "gpu" }));
+    const { backend, note } = (await MobileNet.load("builtin")).info;
+    GPU.prototype.requestAdapter = requestAdapter;
+    // What a driver says that has no memory left, at the first buffer of weights.
+    const { createBuffer, pushErrorScope, popErrorScope } = GPUDevice.prototype;
+    const scopes = [];
+    let full = false;
+    GPUDevice.prototype.createBuffer = function (descriptor) {
+      full ||= descriptor.mappedAtCreation;
+      return createBuffer.call(this, descriptor);
+    };
+    GPUDevice.prototype.pushErrorScope = function (filter) {
+      scopes.push(filter);
+      pushErrorScope.call(this, filter);
+    };
+    GPUDevice.prototype.popErrorScope = async function () {
+      const told = full && scopes.at(-1) === "out-of-memory";
+      scopes.pop();
+      const error = await popErrorScope.call(this);
+      return told ? new GPUOutOfMemoryError("no memory left") : error;
+    };
+    const memory = await failure(MobileNet.load("builtin", { backend: "gpu" }));
+    Object.assign(GPUDevice.prototype, { createBuffer, pushErrorScope, popErrorScope });
+    const network = await MobileNet.load("builtin", { backend: "gpu" });
+    network.dispose();
+    return { none: [none instanceof NoWebGPUError, none.code], backend, note, memory: [memory instanceof OutOfMemoryError, memory.code, memory.message] };
+  });
+  assert.deepEqual(result.none, [true, "no-adapter"]);
+  assert.equal(result.backend, "wasm");
+  assert.match(result.note, /adapter/);
+  assert.deepEqual(result.memory.slice(0, 2), [true, "out-of-memory"]);
+  assert.match(result.memory[2], /smaller/);
+  quiet(page);
+});
+
 test("in a worker, from an OffscreenCanvas", async () => {
   const page = await chromium.page();
   const result = await page.evaluate(
