@@ -120,8 +120,9 @@ test("every kind of source gives the picture's own result", async (t) => {
   for (const [kind, found] of Object.entries(others)) {
     const difference = Math.max(...found.map((v, i) => Math.abs(v - data[i])));
     t.diagnostic(`${kind}: probabilities differ by ${difference.toExponential(1)}`);
-    // A video's colours have been through YUV.
-    assert.ok(difference <= (kind === "video" || kind === "frame" ? 0.1 : 1e-6), `${kind}: ${difference}`);
+    // A video's colours have been through YUV. Textures are resized without rounding to bytes in between, pixels as Pillow does.
+    assert.ok(difference <= (kind === "video" || kind === "frame" ? 0.1 : 1e-4), `${kind}: ${difference}`);
+    if (["canvas", "offscreen", "bitmap", "blob"].includes(kind)) assert.deepEqual(found, others.image, kind);
   }
   quiet(page);
 });
