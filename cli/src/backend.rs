@@ -9,6 +9,7 @@ use mobilenet_wgpu::gpu::DeviceClass;
 use mobilenet_wgpu::lab::Agreement;
 use mobilenet_wgpu::{Classifier, Error, Model};
 use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 /// A GPU's engine, or the CPU.
 pub struct Backend {
@@ -18,6 +19,8 @@ pub struct Backend {
     own: Kernels,
     /// Whether results with the user's kernels differ from the reference.
     differs: Cell<bool>,
+    /// Time that went into looking after them.
+    checking: Cell<Duration>,
 }
 
 /// The GPU that the options ask for, with the user's kernels.
@@ -31,7 +34,7 @@ pub fn open(options: &DeviceOptions) -> Outcome<Backend> {
     let own = Kernels::read(options)?;
     let backend = |engine: Option<Engine>, own| {
         let kept = engine.as_ref().and_then(Kept::on);
-        Backend { engine, _kept: kept, own, differs: Cell::new(false) }
+        Backend { engine, _kept: kept, own, differs: Cell::new(false), checking: Cell::default() }
     };
     if options.cpu {
         return Ok(backend(None, own));
@@ -63,7 +66,8 @@ impl Backend {
         let mut made = engine.session(model, &session)?;
         if !self.own.is_empty() {
             let plan = made.plan().clone();
-            self.held(self.own.check(model, &session, &plan, |input| made.run(Input::Tensor(input)))?);
+            let start = Instant::now();
+            self.held(self.own.check(device, model, &session, &plan, |input| made.run(Input::Tensor(input)))?, start);
         }
         Ok(made)
     }
@@ -82,13 +86,20 @@ impl Backend {
             }
         };
         if let (false, Some(plan)) = (self.own.is_empty(), classifier.session().map(|s| s.plan().clone())) {
-            self.held(self.own.check(model, &session, &plan, |input| classifier.run(input))?);
+            let start = Instant::now();
+            self.held(self.own.check(device, model, &session, &plan, |input| classifier.run(input))?, start);
         }
         Ok(classifier)
     }
 
-    fn held(&self, agreement: Agreement) {
+    fn held(&self, agreement: Agreement, since: Instant) {
+        self.checking.set(self.checking.get() + since.elapsed());
         self.differs.set(self.differs.get() || !agreement.agrees);
+    }
+
+    /// Time that went into trying and checking the user's kernels, which is no part of a first result.
+    pub fn checking(&self) -> Duration {
+        self.checking.get()
     }
 
     /// How a command ends that went well but for what the user's kernels did.

@@ -1,19 +1,27 @@
 //! `--use`: kernels of the user's in a whole network, and whether its results are still right.
 
 use crate::failure::{Failure, Outcome, tell};
+use crate::lab::worker::{self, Ended, Trial};
 use crate::options::DeviceOptions;
 use mobilenet_wgpu::engine::{Engine, Outputs, SessionOptions};
 use mobilenet_wgpu::graph::Shape;
-use mobilenet_wgpu::kernel::{OpKind, Precision, Variant};
+use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant};
 use mobilenet_wgpu::lab::{Agreement, UserKernel};
 use mobilenet_wgpu::plan::{Plan, Preference};
 use mobilenet_wgpu::{Classifier, Model, Tensor};
+use std::cell::RefCell;
+use std::time::Duration;
 
 /// The kernels that `--use` names.
 #[derive(Clone, Debug, Default)]
 pub struct Kernels {
     variants: Vec<Variant>,
+    /// What was tried already.
+    tried: RefCell<Vec<(Case, Precision)>>,
 }
+
+/// What a layer may take in the trial, compiling included.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Kernels {
     /// Reads the files.
@@ -26,10 +34,9 @@ impl Kernels {
             let op = named.map(|(op, _)| op).or_else(|| UserKernel::op_named_in(&source));
             let op =
                 op.ok_or_else(|| Failure::new(format!("--use {file}: say what it computes: OP={file}, or `// lab: op = OP` in it")))?;
-            // Of several values of its parameters the first are taken.
-            variants.extend(UserKernel::read(op, file, &source, None, &[])?.variants()?.into_iter().next());
+            variants.extend(worker::first(op, file, &source)?);
         }
-        Ok(Self { variants })
+        Ok(Self { variants, tried: RefCell::default() })
     }
 
     /// Whether there are any.
@@ -52,14 +59,60 @@ impl Kernels {
         self.variants.iter().map(|v| Preference { op: v.op, variant: v.name.to_string() })
     }
 
+    /// Has a child of this process dispatch them once for each of these layers: one that does not end ends there, and as an
+    /// error of this command.
+    pub fn attempt(&self, device: &DeviceOptions, precision: Precision, layers: impl Iterator<Item = (String, Case)>) -> Outcome<()> {
+        let mut tried = self.tried.borrow_mut();
+        let mut fresh = Vec::new();
+        for (layer, case) in layers.filter(|(_, case)| self.variants.iter().any(|v| v.op == case.op)) {
+            if !tried.contains(&(case, precision)) {
+                tried.push((case, precision));
+                fresh.push((layer, case));
+            }
+        }
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let trial = Trial {
+            adapter: device.adapter.clone(),
+            backend: device.backend.clone(),
+            precision,
+            kernels: self.variants.iter().map(|v| (v.op, v.file.to_string(), v.source.to_string())).collect(),
+            layers: fresh,
+        };
+        let (at, why) = match worker::supervise_trial(&trial, PATIENCE)? {
+            Ended::Well(()) => return Ok(()),
+            Ended::Refused(at, why) | Ended::Badly(at, why) => (at, why),
+        };
+        let of = |at: &String| trial.layers.iter().find(|(layer, _)| layer == at).map(|(_, case)| case.op);
+        let file = at.as_ref().and_then(of).and_then(|op| self.variants.iter().find(|v| v.op == op)).map_or("--use", |v| &*v.file);
+        let at = at.map(|at| format!("tried at {at}: ")).unwrap_or_default();
+        Err(Failure::new(format!("{file}: {at}{why}\nnext: mobilenet lab run --all --wgsl FILE tells of each layer")))
+    }
+
+    /// [`Kernels::attempt`] for the steps of a plan that take them.
+    pub fn attempt_plan(&self, device: &DeviceOptions, plan: &Plan) -> Outcome<()> {
+        let takes = |s: &&mobilenet_wgpu::plan::Step| self.variants.iter().any(|v| v.op == s.case.op && v.name == s.variant);
+        self.attempt(
+            device,
+            plan.precision,
+            plan.steps.iter().filter(takes).map(|s| (format!("{} ({} {})", s.node, s.case.op, s.case), s.case)),
+        )
+    }
+
     /// Runs the network and the reference on the same values, and tells how they agree and where the kernels run.
+    ///
+    /// # Errors
+    /// A kernel that does not end, or fails, in the child process where they are tried first.
     pub fn check(
         &self,
+        device: &DeviceOptions,
         model: &Model,
         options: &SessionOptions,
         plan: &Plan,
         mut run: impl FnMut(&Tensor) -> mobilenet_wgpu::Result<Outputs>,
     ) -> Outcome<Agreement> {
+        self.attempt_plan(device, plan)?;
         let shape = Shape::new(plan.input.height, plan.input.width, plan.input.channels);
         let value = |i: u64| ((i.wrapping_mul(2_654_435_761) >> 7) % 2048) as f32 / 1024.0 - 1.0;
         let input = Tensor::from_nhwc(1, shape, (0..shape.elements()).map(value).collect())?;

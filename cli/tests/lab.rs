@@ -223,6 +223,26 @@ fn a_network_takes_a_kernel_of_the_users_and_says_whether_it_is_still_right() {
 }
 
 #[test]
+fn a_kernel_that_does_not_end_is_an_error_of_the_network_that_takes_it() {
+    let folder = Folder::new();
+    let file = folder.join("endless.wgsl");
+    let path = file.to_str().unwrap();
+    assert_eq!(mobilenet(["lab", "new", "pointwise", path]).code, 0);
+    let source = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, source.replace("workgroups = ceil(out_c4, 8), ceil(pixels, 32)", "workgroups = 65535, 65535, 1")).unwrap();
+    let start = std::time::Instant::now();
+    let ran = mobilenet(["classify", tool::CAT, "--use", path]);
+    if no_adapter(&ran) {
+        return;
+    }
+    assert!(ran.code == 2 && ran.out.is_empty(), "{ran:?}");
+    assert!(ran.err.contains("endless.wgsl: tried at ") && ran.err.contains("(pointwise 1x"), "{ran:?}");
+    // A GPU's watchdog may be quicker than ours.
+    assert!(ran.err.contains("did not end") || ran.err.contains("failed") || ran.err.contains("lost"), "{ran:?}");
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
+}
+
+#[test]
 fn a_watched_file_is_run_again_when_it_is_saved() {
     use std::io::{BufRead, BufReader};
     let folder = Folder::new();

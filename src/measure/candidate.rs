@@ -56,10 +56,13 @@ impl Candidate {
 }
 
 impl<'a> Bench<'a> {
-    /// Makes the problem's buffers, with `sets` different sets of data.
+    /// Makes the problem's buffers, with `sets` different sets of data; with none there is one that nothing is held against.
     pub fn new(engine: &'a Engine, problem: &'a Problem, precision: Precision, sets: u64) -> Result<Self> {
         let device = engine.device();
-        let data: Vec<Data> = (1..=sets.max(1)).map(|seed| problem.data(seed)).collect::<Result<_>>()?;
+        let data: Vec<Data> = match sets {
+            0 => vec![problem.inputs(1)],
+            _ => (1..=sets).map(|seed| problem.data(seed)).collect::<Result<_>>()?,
+        };
         let case = &problem.case;
         let output_bytes = u64::from(case.batch) * case.output.pixels() * u64::from(case.output.c4()) * 4 * precision.bytes();
         let scope = Scope::open(device);
@@ -106,7 +109,7 @@ impl<'a> Bench<'a> {
     }
 
     /// The kernel, and the nanoseconds until its first dispatch was done.
-    fn compile(&mut self, variant: &Variant) -> Result<(Candidate, f64)> {
+    pub fn compile(&mut self, variant: &Variant) -> Result<(Candidate, f64)> {
         let (case, profile) = (&self.problem.case, self.engine.profile());
         variant
             .check(case, self.precision, profile)

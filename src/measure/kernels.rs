@@ -165,6 +165,16 @@ pub fn kernels_telling(
     Ok(CaseResult { case: *case, precision, clock: watch.clock(), candidates: results })
 }
 
+/// Dispatches a kernel once on a case, and looks at nothing that it gives: a probe of whether it compiles and ends, for a
+/// process that can be killed if it does not.
+///
+/// # Errors
+/// [`Error::Kernel`] if it does not compile or apply, [`Error::Device`] and [`Error::DeviceLost`] if its run failed.
+pub fn dispatch_once(engine: &Engine, case: &Case, precision: Precision, variant: &Variant) -> Result<()> {
+    let problem = Problem::new(*case)?;
+    Bench::new(engine, &problem, precision, 0)?.compile(variant).map(|_| ())
+}
+
 /// What becomes of a kernel at the odd relatives of a case.
 fn at_odd_shapes(engine: &Engine, case: &Case, precision: Precision, variant: &Variant, tolerance: f64) -> Result<Verdict> {
     for relative in relatives(case).iter().filter(|c| variant.check(c, precision, engine.profile()).is_ok()) {

@@ -41,15 +41,21 @@ impl Problem {
         Ok(Self { case, graph, node })
     }
 
+    /// Inputs by `seed`, and nothing that would be right for them.
+    pub fn inputs(&self, seed: u64) -> Data {
+        let case = &self.case;
+        let values = |seed, shape: Shape| dyadic(seed, (u64::from(case.batch) * shape.elements()) as usize, 1.0);
+        let residual = reads_residual(case).then(|| values(seed ^ 0x5EED, case.output));
+        Data { input: values(seed, case.input), residual, expected: Vec::new() }
+    }
+
     /// Inputs by `seed`, and what they give.
     ///
     /// # Errors
     /// Those of the reference.
     pub fn data(&self, seed: u64) -> Result<Data> {
         let case = &self.case;
-        let values = |seed, shape: Shape| dyadic(seed, (u64::from(case.batch) * shape.elements()) as usize, 1.0);
-        let input = values(seed, case.input);
-        let residual = reads_residual(case).then(|| values(seed ^ 0x5EED, case.output));
+        let Data { input, residual, .. } = self.inputs(seed);
         let mut expected = if case.op == OpKind::Add {
             input.clone()
         } else {

@@ -98,13 +98,15 @@ pub fn run(arguments: &Arguments) -> Outcome {
         return Err(Failure::new("the CPU has one kernel for each op, so there is nothing to tune\nnext: leave --cpu out"));
     }
     let (model, _) = model::load(&arguments.model)?;
-    let engine = backend::engine(&arguments.device, &Kernels::read(&arguments.device)?)?;
+    let own = Kernels::read(&arguments.device)?;
+    let engine = backend::engine(&arguments.device, &own)?;
     let profile = engine.profile().clone();
     let precision = arguments.device.precision.on(Some(&profile))?;
     let path = arguments.output.clone().or_else(|| tuning::place(&profile));
     let path = path.ok_or_else(|| Failure::new("no folder for the record: set MOBILENET_CONFIG_DIR, or use --output FILE"))?;
     let graph = passes::run(&model.graph(None)?, &[] as &[&str]);
     let cases = tune::cases(&graph, &profile, engine.variants(), &arguments.batch, precision)?;
+    own.attempt(&arguments.device, precision, cases.iter().map(|case| (format!("{} {case}", case.op), *case)))?;
     let mut record = tuning::load(&path, &profile);
     let tuned = measure(arguments, &engine, &cases, precision, &mut record, &path)?;
     let sums = arguments.batch.iter().filter_map(|batch| sums(&graph, &engine, *batch, precision, &record)).collect();

@@ -194,7 +194,7 @@ impl Bench {
             let patience = (effort.budget / 4).clamp(Duration::from_secs(2), Duration::from_secs(60));
             match worker::supervise(&job, limit, patience)? {
                 Ended::Well(result) => break *result,
-                Ended::Refused(why) => return Err(Failure::new(why)),
+                Ended::Refused(_, why) => return Err(Failure::new(why)),
                 Ended::Badly(at, why) => {
                     let guilty = |v: &&Variant| at.as_deref().is_none_or(|name| name == v.name);
                     let mut guilty: Vec<&Variant> = left.iter().copied().filter(guilty).collect();

@@ -1,16 +1,18 @@
 //! Kernels that nobody knows run in a child of this process: one that loops for ever, on a software adapter that has no
 //! watchdog, is killed there, and the lab goes on.
 //!
-//! The child, `mobilenet lab worker`, reads one job from standard input and writes lines: which candidate it begins, then
+//! The child, `mobilenet lab worker`, reads one task from standard input and writes lines: which candidate it begins, then
 //! the result. So it is known which candidate did not end.
 
 use crate::failure::{Failure, Outcome, Status};
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::gpu::AdapterOptions;
-use mobilenet_wgpu::kernel::{Case, Precision, Variant};
+use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant};
 use mobilenet_wgpu::lab::{UserKernel, counting};
 use mobilenet_wgpu::measure::{self, CaseResult, KernelOptions, Stopwatch};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -40,24 +42,43 @@ pub struct Job {
     pub budget: f64,
 }
 
+/// Kernels of a network's that are to be dispatched once for each of the layers that they compute.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Trial {
+    pub adapter: Option<String>,
+    pub backend: Option<String>,
+    pub precision: Precision,
+    /// Files with what is in them.
+    pub kernels: Vec<(OpKind, String, String)>,
+    pub layers: Vec<(String, Case)>,
+}
+
+/// What a child is there for.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Task<'a> {
+    Measure(Cow<'a, Job>),
+    Try(Cow<'a, Trial>),
+}
+
 /// A line from the child.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum Line<T> {
     /// A candidate is compiled and checked.
     Begin(String),
     /// The candidates are timed.
     Timing,
-    Result(Box<CaseResult>),
+    Result(T),
     Error(String),
 }
 
 /// What became of a child.
-pub enum Ended {
-    /// It measured.
-    Well(Box<CaseResult>),
-    /// It could not, and says why; no candidate is to blame.
-    Refused(String),
+pub enum Ended<T> {
+    /// It did what it was to do.
+    Well(T),
+    /// It could not, and says why; of a measurement, no candidate is to blame.
+    Refused(Option<String>, String),
     /// It died or was killed while it was at this candidate, if it had come to one.
     Badly(Option<String>, String),
 }
@@ -66,26 +87,46 @@ pub enum Ended {
 #[derive(clap::Args, Debug)]
 pub struct Arguments {}
 
-/// Measures the job on standard input.
+/// Does the task on standard input.
 pub fn run(_: &Arguments) -> Outcome {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).map_err(|e| Failure::new(format!("standard input cannot be read: {e}")))?;
-    let job: Job = serde_json::from_str(&text).map_err(|e| Failure::new(format!("not a job of `mobilenet lab run`: {e}")))?;
-    let line = match work(&job) {
-        Ok(result) => Line::Result(Box::new(result)),
-        Err(error) => Line::Error(error.to_string()),
-    };
-    write(&line);
+    let task: Task<'_> = serde_json::from_str(&text).map_err(|e| Failure::new(format!("not a task of `mobilenet lab run`: {e}")))?;
+    match task {
+        Task::Measure(job) => tell(work(&job)),
+        Task::Try(trial) => tell(attempt(&trial)),
+    }
     Ok(Status::Good)
 }
 
-fn write(line: &Line) {
+fn tell<T: Serialize>(result: mobilenet_wgpu::Result<T>) {
+    write(&result.map_or_else(|error| Line::Error(error.to_string()), Line::Result));
+}
+
+fn write<T: Serialize>(line: &Line<T>) {
     let mut out = std::io::stdout().lock();
     let _ = serde_json::to_writer(&mut out, line);
     let _ = out.write_all(b"\n").and_then(|()| out.flush());
 }
 
-fn work(job: &Job) -> mobilenet_wgpu::Result<CaseResult> {
+fn attempt(trial: &Trial) -> mobilenet_wgpu::Result<()> {
+    let engine = Engine::open(&AdapterOptions { adapter: trial.adapter.clone(), backend: trial.backend.clone() })?;
+    for (op, file, source) in &trial.kernels {
+        let Some(variant) = first(*op, file, source)? else { continue };
+        for (layer, case) in trial.layers.iter().filter(|(_, case)| variant.check(case, trial.precision, engine.profile()).is_ok()) {
+            write(&Line::<()>::Begin(layer.clone()));
+            measure::dispatch_once(&engine, case, trial.precision, &variant)?;
+        }
+    }
+    Ok(())
+}
+
+/// A file's kernel as a whole network takes it: of several values of its parameters with the first.
+pub fn first(op: OpKind, file: &str, source: &str) -> mobilenet_wgpu::Result<Option<Variant>> {
+    Ok(UserKernel::read(op, file, source, None, &[])?.variants()?.into_iter().next())
+}
+
+fn work(job: &Job) -> mobilenet_wgpu::Result<Box<CaseResult>> {
     let engine = Engine::open(&AdapterOptions { adapter: job.adapter.clone(), backend: job.backend.clone() })?;
     let watch = Stopwatch::new(engine.device(), engine.queue())?;
     let kernel = UserKernel::read(job.case.op, &job.file, &job.source, job.workgroups.as_deref(), &job.parameters)?;
@@ -101,15 +142,23 @@ fn work(job: &Job) -> mobilenet_wgpu::Result<CaseResult> {
         budget: Some(Duration::from_secs_f64(job.budget.max(0.0))),
         ..KernelOptions::default()
     };
-    measure::kernels_telling(&engine, &watch, &job.case, job.precision, &rows, &options, &mut |variant| {
-        write(&variant.map_or(Line::Timing, |v| Line::Begin(v.name.to_string())));
-    })
+    let begin = &mut |variant: Option<&Variant>| write(&variant.map_or(Line::<()>::Timing, |v| Line::Begin(v.name.to_string())));
+    measure::kernels_telling(&engine, &watch, &job.case, job.precision, &rows, &options, begin).map(Box::new)
 }
 
 /// Has a child measure, for at most `limit`, and each candidate's compiling and checking for at most `patience`.
-pub fn supervise(job: &Job, limit: Duration, patience: Duration) -> Outcome<Ended> {
+pub fn supervise(job: &Job, limit: Duration, patience: Duration) -> Outcome<Ended<Box<CaseResult>>> {
+    give(&Task::Measure(Cow::Borrowed(job)), limit, patience)
+}
+
+/// Has a child dispatch kernels once for each layer, which gets `patience`.
+pub fn supervise_trial(trial: &Trial, patience: Duration) -> Outcome<Ended<()>> {
+    give(&Task::Try(Cow::Borrowed(trial)), patience * (1 + trial.layers.len() as u32), patience)
+}
+
+fn give<T: DeserializeOwned>(task: &Task<'_>, limit: Duration, patience: Duration) -> Outcome<Ended<T>> {
     let failed = |e: std::io::Error| Failure::new(format!("the lab's worker cannot be started: {e}"));
-    let text = serde_json::to_string(job).map_err(|e| Failure::new(format!("the lab's job cannot be written: {e}")))?;
+    let text = serde_json::to_string(task).map_err(|e| Failure::new(format!("the lab's job cannot be written: {e}")))?;
     let mut child = Command::new(std::env::current_exe().map_err(failed)?)
         .args(["lab", "worker"])
         .stdin(Stdio::piped())
@@ -137,7 +186,7 @@ pub fn supervise(job: &Job, limit: Duration, patience: Duration) -> Outcome<Ende
     let mut given = limit;
     let ended = loop {
         match lines.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(line) => match serde_json::from_str(&line) {
+            Ok(line) => match serde_json::from_str::<Line<T>>(&line) {
                 Ok(Line::Begin(name)) => {
                     at = Some(name);
                     given = patience;
@@ -145,7 +194,7 @@ pub fn supervise(job: &Job, limit: Duration, patience: Duration) -> Outcome<Ende
                 }
                 Ok(Line::Timing) => (end, given) = (last, limit),
                 Ok(Line::Result(result)) => break Some(Ended::Well(result)),
-                Ok(Line::Error(why)) => break Some(Ended::Refused(why)),
+                Ok(Line::Error(why)) => break Some(Ended::Refused(at.clone(), why)),
                 // A driver may write to standard output too.
                 Err(_) => {}
             },
