@@ -170,6 +170,23 @@ fn variants_are_listed_and_shown() {
     let shown = mobilenet(["lab", "show", "pointwise/split_k", "--lang", "msl"]);
     assert!(shown.code == 0 && shown.out.contains("kernel void"), "{shown:?}");
     assert_eq!(mobilenet(["lab", "show", "pointwise/nothing"]).code, 2);
+    assert_eq!(mobilenet(["lab", "show", "pointwise"]).code, 2);
+    let shown = mobilenet(["lab", "show", "pointwise", "--variant", "split_k", "--shape", "14x14x96x576"]);
+    if !no_adapter(&shown) {
+        assert!(shown.out.contains("dispatch of 18 x 49 x 1 workgroups of 64 invocations"), "{shown:?}");
+        assert!(shown.out.contains("\"out_c4\":144") && shown.out.contains("@compute"), "{shown:?}");
+    }
+    // The user's own, with its constants in their places.
+    let folder = Folder::new();
+    let file = folder.join("mine.wgsl");
+    let path = file.to_str().unwrap();
+    assert_eq!(mobilenet(["lab", "new", "pointwise", path]).code, 0);
+    let source = std::fs::read_to_string(&file).unwrap().replace("@compute", "override TILE: u32 = 1u;\n@compute");
+    std::fs::write(&file, source.replace("var v = sum;", "var v = sum * f32(TILE);")).unwrap();
+    for (lang, part) in [("msl", "5.0"), ("hlsl", "5.0"), ("spirv", "07230203"), ("ir", "entry_points"), ("wgsl", "override TILE")] {
+        let shown = mobilenet(["lab", "show", "--wgsl", path, "--param", "TILE=5", "--lang", lang]);
+        assert!(shown.code == 0 && shown.out.contains(part), "{lang}: {shown:?}");
+    }
 }
 
 #[test]

@@ -28,6 +28,6 @@ pub use moved::counting;
 pub use report::{Record, report, today};
 pub use roof::{Roof, Standing};
 pub use separable::{Fastest, MultiplierPoint, SeparableLayer, SeparableTimes, multiplied, separable_layers, separable_totals};
-pub use show::{Language, translate};
+pub use show::{Language, translate, translate_for};
 pub use start::starting_point;
 pub use sweep::{Strategy, todo};

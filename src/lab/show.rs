@@ -1,6 +1,7 @@
 //! What a driver is given: a variant's WGSL in another language.
 
-use crate::kernel::{Precision, Variant, specialise};
+use crate::gpu::DeviceProfile;
+use crate::kernel::{Case, Layer, Precision, Variant, specialise};
 use crate::{Error, Result};
 use naga::back::{hlsl, msl, spv};
 use naga::valid::{Capabilities, ModuleInfo, SubgroupOperationSet, ValidationFlags, Validator};
@@ -44,6 +45,33 @@ pub fn translate(variant: &Variant, precision: Precision, language: Language) ->
     let (module, info) = module(variant, precision)?;
     let fail = |message: String| Error::Kernel { name: format!("{}/{}", variant.op, variant.name), message };
     write(&module, &info, language).map_err(fail)
+}
+
+/// [`translate`] with what the driver is given beside the kernel for a case: workgroups, constants and the `layer` uniform, as
+/// comments above it.
+///
+/// # Errors
+/// As [`translate`], and [`Error::NoVariant`] for a variant that does not apply there.
+pub fn translate_for(variant: &Variant, case: &Case, profile: &DeviceProfile, precision: Precision, language: Language) -> Result<String> {
+    let node = || format!("{} {case}", case.op);
+    variant
+        .check(case, precision, profile)
+        .map_err(|why| Error::NoVariant { node: node(), reasons: format!("{}: {why}", variant.name) })?;
+    let geometry = variant.dispatch(case, profile);
+    let [x, y, z] = geometry.workgroups;
+    let layer = serde_json::to_string(&Layer::new(case, &geometry)).unwrap_or_default();
+    let mut lines = vec![
+        format!("{}/{} for {}, {precision}, on {}", variant.op, variant.name, node(), profile.name),
+        format!(
+            "dispatch of {x} x {y} x {z} workgroups of {} invocations; dense filters packed as {:?}",
+            variant.invocations, variant.packing
+        ),
+        format!("layer {layer}"),
+    ];
+    lines.extend(variant.parameters.iter().map(|(name, value)| format!("override {name} = {value}")));
+    let comment = if language == Language::Spirv { ";" } else { "//" };
+    let lines: String = lines.iter().map(|line| format!("{comment} {line}\n")).collect();
+    Ok(lines + "\n" + &translate(variant, precision, language)?)
 }
 
 /// A variant's kernel parsed and validated, with its parameters' values in their places, as a driver's compiler gets it.

@@ -12,15 +12,12 @@ use mobilenet_wgpu::measure::{self, CandidateResult, CaseResult, KernelOptions, 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// Which cases.
+/// A case by its shape.
 #[derive(clap::Args, Clone, Debug)]
-pub struct CaseOptions {
-    /// The op, as `lab list` names it
-    #[arg(value_parser = op)]
-    pub op: Option<OpKind>,
-    /// Shape of the input and output channels: HxWxCINxCOUT
-    #[arg(long, value_name = "HxWxCINxCOUT", default_value = "14x14x96x96")]
-    pub shape: super::shape::Dimensions,
+pub struct ShapeOptions {
+    /// Shape of the input and output channels: HxWxCINxCOUT [default: 14x14x96x96]
+    #[arg(long, value_name = "HxWxCINxCOUT")]
+    pub shape: Option<super::shape::Dimensions>,
     /// Stride of ops with filters
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub stride: u32,
@@ -30,6 +27,24 @@ pub struct CaseOptions {
     /// Pictures at a time
     #[arg(long, short, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub batch: u32,
+}
+
+impl ShapeOptions {
+    /// The case of an op.
+    pub fn case(&self, op: OpKind) -> Case {
+        let shape = self.shape.map_or([14, 14, 96, 96], |shape| shape.0);
+        case_of_shape(op, shape, self.stride, self.batch, self.expansion)
+    }
+}
+
+/// Which cases.
+#[derive(clap::Args, Clone, Debug)]
+pub struct CaseOptions {
+    /// The op, as `lab list` names it
+    #[arg(value_parser = op)]
+    pub op: Option<OpKind>,
+    #[command(flatten)]
+    pub shape: ShapeOptions,
     /// One layer of --model instead of a shape
     #[arg(long, value_name = "NODE", conflicts_with = "all")]
     pub layer: Option<String>,
@@ -46,11 +61,11 @@ impl CaseOptions {
         let op = self.op.or(own.map(|own| own.op));
         if self.all || self.layer.is_some() {
             let (model, _) = model::load(&self.model)?;
-            let found = model_cases(&model.graph(None)?, self.layer.as_deref(), op, self.batch)?;
+            let found = model_cases(&model.graph(None)?, self.layer.as_deref(), op, self.shape.batch)?;
             return Ok(found.into_iter().map(|LayerCase { layer, case, times }| (Some(layer), case, times)).collect());
         }
         let op = op.ok_or_else(|| Failure::new("name an op, such as `pointwise`, or use --layer or --all with --model"))?;
-        Ok(vec![(None, case_of_shape(op, self.shape.0, self.stride, self.batch, self.expansion), 1)])
+        Ok(vec![(None, self.shape.case(op), 1)])
     }
 }
 

@@ -1,24 +1,40 @@
 //! `mobilenet lab show`: a kernel in the language that a driver is given.
 
+use super::bench::{OwnOptions, ShapeOptions};
 use super::op;
 use crate::failure::{Failure, Outcome, Status};
 use crate::output::Output;
 use clap::ValueEnum;
-use mobilenet_wgpu::kernel::{Precision, variants};
-use mobilenet_wgpu::lab::{Language, translate};
+use mobilenet_wgpu::engine::Engine;
+use mobilenet_wgpu::gpu::AdapterOptions;
+use mobilenet_wgpu::kernel::{OpKind, Precision, Variant, variants};
+use mobilenet_wgpu::lab::{Language, translate, translate_for};
 
 /// A kernel as the driver is given it
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
-    /// OP/VARIANT, as `lab list` names them
-    #[arg(value_name = "OP/VARIANT")]
-    variant: String,
+    /// OP/VARIANT as `lab list` names them, or the op alone beside --variant or --wgsl
+    #[arg(value_name = "OP[/VARIANT]", required_unless_present = "wgsl")]
+    kernel: Option<String>,
+    /// The variant
+    #[arg(long, value_name = "NAME", conflicts_with = "wgsl")]
+    variant: Option<String>,
+    #[command(flatten)]
+    own: OwnOptions,
+    #[command(flatten)]
+    shape: ShapeOptions,
     /// The language
     #[arg(long, value_enum, default_value_t = Lang::Wgsl)]
     lang: Lang,
     /// f32, f16-storage or f16
     #[arg(long, default_value = "f32", value_parser = precision)]
     precision: Precision,
+    /// The GPU on which --shape is dispatched: part of its name, or its index in `mobilenet adapters`
+    #[arg(long, value_name = "NAME|INDEX")]
+    adapter: Option<String>,
+    /// Backends to look at for it
+    #[arg(long, value_name = "NAME")]
+    backend: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -35,11 +51,7 @@ fn precision(name: &str) -> Result<Precision, String> {
 }
 
 pub fn run(arguments: &Arguments) -> Outcome {
-    let wrong = || Failure::new(format!("`{}`: there is no such kernel\nnext: mobilenet lab list", arguments.variant));
-    let (kind, name) = arguments.variant.split_once('/').ok_or_else(wrong)?;
-    let kind = op(kind).map_err(|_| wrong())?;
-    let table = variants();
-    let variant = table.iter().find(|v| v.op == kind && v.name == name).ok_or_else(wrong)?;
+    let variant = find(arguments)?;
     let language = match arguments.lang {
         Lang::Wgsl => Language::Wgsl,
         Lang::Spirv => Language::Spirv,
@@ -47,8 +59,36 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Lang::Hlsl => Language::Hlsl,
         Lang::Ir => Language::Ir,
     };
+    let text = if arguments.shape.shape.is_some() {
+        let adapter = AdapterOptions { adapter: arguments.adapter.clone(), backend: arguments.backend.clone() };
+        let (engine, case) = (Engine::open(&adapter)?, arguments.shape.case(variant.op));
+        translate_for(&variant, &case, engine.profile(), arguments.precision, language)?
+    } else {
+        translate(&variant, arguments.precision, language)?
+    };
     let mut out = Output::new();
-    out.line(translate(variant, arguments.precision, language)?.trim_end())?;
+    out.line(text.trim_end())?;
     out.flush()?;
     Ok(Status::Good)
+}
+
+/// The kernel that is meant: one of ours by its name, or the user's with the first values of its parameters.
+fn find(arguments: &Arguments) -> Outcome<Variant> {
+    let (kind, name) = match &arguments.kernel {
+        Some(kernel) => {
+            let (kind, name) = kernel.split_once('/').map_or((kernel.as_str(), None), |(kind, name)| (kind, Some(name)));
+            (Some(op(kind).map_err(|why| Failure::new(format!("`{kernel}`: {why}\nnext: mobilenet lab list")))?), name)
+        }
+        None => (None, None),
+    };
+    if let Some(own) = arguments.own.read(kind)? {
+        return own.variants.into_iter().next().ok_or_else(|| Failure::new("--param: name at least one value"));
+    }
+    let name = arguments.variant.as_deref().or(name);
+    let names = |kind: Option<OpKind>| {
+        let table = variants();
+        table.iter().filter(|v| Some(v.op) == kind).map(|v| v.name.to_string()).collect::<Vec<_>>().join(", ")
+    };
+    let found = variants().into_iter().find(|v| Some(v.op) == kind && Some(&*v.name) == name);
+    found.ok_or_else(|| Failure::new(format!("`{}`: there is no such kernel; there are {}", name.unwrap_or_default(), names(kind))))
 }
