@@ -7,7 +7,10 @@ mod gpu;
 use mobilenet_wgpu::engine::{Input, Outputs, SessionOptions};
 use mobilenet_wgpu::graph::{Activation, Conv2d, GraphBuilder, Param, Shape};
 use mobilenet_wgpu::kernel::{OpKind, Precision};
-use mobilenet_wgpu::lab::{Agreement, Entry, Roof, UserKernel, adopt, case_of_shape, counting, read_entries, starting_point};
+use mobilenet_wgpu::lab::{
+    Agreement, Entry, Here, LayerCase, Roof, Strategy, Sweep, SweepOptions, UserKernel, adopt, case_of_shape, counting, read_entries,
+    starting_point,
+};
 use mobilenet_wgpu::measure::{KernelOptions, Stopwatch, kernels};
 use mobilenet_wgpu::plan::{Preference, Why};
 use mobilenet_wgpu::tune::{Tuning, TuningRecord};
@@ -104,4 +107,36 @@ fn bytes_are_counted_as_often_as_a_kernel_asks_for_them() {
             assert!(of("output") >= least && of("input") >= 5 * 16, "{op}: {c:?}");
         }
     }
+}
+
+#[test]
+fn a_sweep_weeds_the_slow_and_goes_on_where_it_was() {
+    let Some(engine) = gpu::engine() else { return };
+    let watch = Stopwatch::new(engine.device(), engine.queue()).unwrap();
+    let kernel = "// lab: param WIDE = 1, 2\noverride WIDE: u32 = 1u;\n".to_string() + &starting_point(OpKind::Pointwise).unwrap();
+    let users = UserKernel::read(OpKind::Pointwise, "mine.wgsl", &kernel, None, &[]).unwrap().variants().unwrap();
+    let cases = [LayerCase::alone(case_of_shape(OpKind::Pointwise, [9, 7, 12, 24], 1, 1, 6))];
+    let options = SweepOptions { strategy: Strategy::Halving, rounds: 6, ..SweepOptions::default() };
+    let mut bench = Here { engine, watch: &watch, precision: Precision::F32, roof: None };
+    let ours = || engine.variants().iter().filter(|v| v.op == OpKind::Pointwise);
+    let mut first = Sweep::new(engine, Precision::F32, ours().collect(), Vec::new(), options);
+    assert_eq!(first.run(&cases, &mut bench).unwrap(), 1);
+    let few = |sweep: &Sweep| {
+        let candidates = &sweep.entry(&cases[0]).unwrap().result.candidates;
+        (candidates.len(), candidates.iter().filter(|c| c.warm.is_some_and(|t| t.samples < 6)).count())
+    };
+    let (all, weeded) = few(&first);
+    assert!(all > 3 && weeded > 0 && weeded < all && first.measured > all, "{all}, {weeded}: {:?}", first.entries);
+    // With the record there is nothing left to begin (halving may measure again what noise has ranked anew); with two kernels
+    // more those are measured.
+    let grid = SweepOptions { strategy: Strategy::Grid, ..options };
+    let mut again = Sweep::new(engine, Precision::F32, ours().collect(), first.entries.clone(), grid);
+    again.run(&cases, &mut bench).unwrap();
+    assert_eq!(again.measured, 0);
+    let mut more = Sweep::new(engine, Precision::F32, ours().chain(&users).collect(), first.entries.clone(), options);
+    more.run(&cases, &mut bench).unwrap();
+    assert_eq!(few(&more).0, all + 2);
+    assert!(more.measured >= 2 && more.entries[0].sources.len() == 2, "{:?}", more.entries[0].sources.keys());
+    let none = SweepOptions { budget: Some(std::time::Duration::ZERO), ..options };
+    assert_eq!(Sweep::new(engine, Precision::F32, ours().collect(), Vec::new(), none).run(&cases, &mut bench).unwrap(), 0);
 }

@@ -29,15 +29,22 @@ pub fn case_of_shape(op: OpKind, [height, width, cin, cout]: [u32; 4], stride: u
     case
 }
 
-/// A layer's case.
+/// A case that is to be measured.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LayerCase {
-    /// Its first layer.
-    pub layer: String,
-    /// What it computes.
+    /// The first layer of a model that computes it, where it is a model's.
+    pub layer: Option<String>,
+    /// What is computed.
     pub case: Case,
     /// Layers that compute the same.
     pub times: u32,
+}
+
+impl LayerCase {
+    /// A case of its own.
+    pub fn alone(case: Case) -> Self {
+        Self { layer: None, case, times: 1 }
+    }
 }
 
 /// The cases of a model's layers: one layer's, or all that differ, of one op or of all.
@@ -54,7 +61,7 @@ pub fn model_cases(graph: &Graph, layer: Option<&str>, op: Option<OpKind>, batch
         }
         match found.iter_mut().find(|l| l.case == case) {
             Some(known) => known.times += 1,
-            None => found.push(LayerCase { layer: node.name.clone(), case, times: 1 }),
+            None => found.push(LayerCase { layer: Some(node.name.clone()), case, times: 1 }),
         }
     }
     if found.is_empty() {

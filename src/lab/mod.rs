@@ -30,4 +30,4 @@ pub use roof::{Roof, Standing};
 pub use separable::{Fastest, MultiplierPoint, SeparableLayer, SeparableTimes, multiplied, separable_layers, separable_totals};
 pub use show::{Language, translate, translate_for};
 pub use start::starting_point;
-pub use sweep::{Strategy, todo};
+pub use sweep::{Here, Rung, Strategy, Sweep, SweepBench, SweepOptions};

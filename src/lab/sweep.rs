@@ -1,8 +1,15 @@
-//! Sweeps: many candidates of a case, all of them to the end or the better ones alone, and going on where a run ended.
+//! Sweeps: many candidates of many cases, all of them to the end or the better ones alone, and going on where a run ended.
+//!
+//! [`Sweep`] decides what is measured when; a [`SweepBench`] measures it: [`Here`] in this process, the tool with users'
+//! kernels in a child.
 
-use super::Entry;
-use crate::kernel::Variant;
-use crate::measure::{CandidateResult, Verdict, fingerprint};
+use super::{Entry, LayerCase, Roof, counting, join};
+use crate::engine::Engine;
+use crate::kernel::{Case, Precision, Variant};
+use crate::measure::{self, CandidateResult, KernelOptions, Stopwatch, Verdict, fingerprint};
+use crate::tune::DeviceKey;
+use crate::{Error, Result};
+use std::time::{Duration, Instant};
 
 /// How candidates are weeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +39,175 @@ impl Strategy {
     }
 }
 
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct SweepOptions {
+    /// How candidates are weeded.
+    pub strategy: Strategy,
+    /// Samples of each candidate that is left at the end.
+    pub rounds: u32,
+    /// Time for one case.
+    pub case_budget: Duration,
+    /// No case is begun after it.
+    pub budget: Option<Duration>,
+}
+
+impl Default for SweepOptions {
+    fn default() -> Self {
+        Self { strategy: Strategy::Grid, rounds: 9, case_budget: Duration::from_secs(20), budget: None }
+    }
+}
+
+/// What is to be measured next.
+#[derive(Clone, Debug)]
+pub struct Rung<'a> {
+    /// The case.
+    pub case: Case,
+    /// Its candidates.
+    pub candidates: Vec<&'a Variant>,
+    /// Samples of each.
+    pub rounds: u32,
+    /// After this time no candidate is begun.
+    pub budget: Duration,
+}
+
+/// Who measures for a sweep, and what becomes of its results.
+pub trait SweepBench {
+    /// What can go wrong.
+    type Error: From<Error>;
+
+    /// Measures the candidates of a rung against each other.
+    ///
+    /// # Errors
+    /// Of the device, or [`Error::NoVariant`] where none applies.
+    fn measure(&mut self, rung: &Rung<'_>) -> std::result::Result<Entry, Self::Error>;
+
+    /// A result that is to be kept: each is given once, when it is there.
+    ///
+    /// # Errors
+    /// Where it cannot be kept; the sweep ends with it.
+    fn keep(&mut self, entry: &Entry) -> std::result::Result<(), Self::Error>;
+
+    /// A case that could not be measured; the sweep goes on where this is `Ok`.
+    ///
+    /// # Errors
+    /// The error, where the sweep is to end with it: what is not overridden does that.
+    fn failed(&mut self, _case: &LayerCase, error: Self::Error) -> std::result::Result<(), Self::Error> {
+        Err(error)
+    }
+
+    /// Whether to go on, asked before each rung.
+    fn go_on(&self) -> bool {
+        true
+    }
+}
+
+/// A sweep over cases, and what is on record of them.
+#[derive(Clone, Debug)]
+pub struct Sweep<'a> {
+    engine: &'a Engine,
+    precision: Precision,
+    variants: Vec<&'a Variant>,
+    options: SweepOptions,
+    /// What is on record: what the sweep was begun with and what it measured, candidates of a case as one entry.
+    pub entries: Vec<Entry>,
+    /// Candidates that it measured.
+    pub measured: usize,
+}
+
+impl<'a> Sweep<'a> {
+    /// A sweep of `variants`, ours and the user's, beyond what `entries` have of them on this device.
+    pub fn new(engine: &'a Engine, precision: Precision, variants: Vec<&'a Variant>, entries: Vec<Entry>, options: SweepOptions) -> Self {
+        Self { engine, precision, variants, options, entries: join(entries), measured: 0 }
+    }
+
+    /// Measures what is not on record yet, case by case; gives how many cases are done.
+    ///
+    /// # Errors
+    /// Those of the bench.
+    pub fn run<B: SweepBench>(&mut self, cases: &[LayerCase], bench: &mut B) -> std::result::Result<usize, B::Error> {
+        let start = Instant::now();
+        for (done, case) in cases.iter().enumerate() {
+            if !bench.go_on() || self.options.budget.is_some_and(|budget| start.elapsed() >= budget) {
+                return Ok(done);
+            }
+            if let Err(error) = self.case(case, bench) {
+                bench.failed(case, error)?;
+            }
+        }
+        Ok(cases.len())
+    }
+
+    /// What is on record of a case, measured on this device.
+    pub fn entry(&self, case: &LayerCase) -> Option<&Entry> {
+        let device = DeviceKey::of(self.engine.profile());
+        let same =
+            |e: &&Entry| e.result.case == case.case && e.result.precision == self.precision && e.device == device && e.layer == case.layer;
+        self.entries.iter().find(same)
+    }
+
+    fn case<B: SweepBench>(&mut self, case: &LayerCase, bench: &mut B) -> std::result::Result<(), B::Error> {
+        let profile = self.engine.profile();
+        let applies: Vec<&Variant> =
+            self.variants.iter().copied().filter(|v| v.check(&case.case, self.precision, profile).is_ok()).collect();
+        let start = Instant::now();
+        for (at, rounds) in self.options.strategy.rungs(self.options.rounds).into_iter().enumerate() {
+            let budget = self.options.case_budget.saturating_sub(start.elapsed());
+            if at > 0 && (budget.is_zero() || !bench.go_on()) {
+                break;
+            }
+            let candidates = todo(self.entry(case), &applies, at, rounds);
+            if candidates.is_empty() {
+                continue;
+            }
+            let entry = bench.measure(&Rung { case: case.case, candidates, rounds, budget })?;
+            let entry = Entry { layer: case.layer.clone(), times: case.times, ..entry };
+            self.measured += entry.result.candidates.len();
+            bench.keep(&entry)?;
+            self.entries = join(std::mem::take(&mut self.entries).into_iter().chain([entry]).collect());
+        }
+        Ok(())
+    }
+}
+
+/// Measures in this process: for kernels that are known to end.
+#[derive(Debug)]
+pub struct Here<'a> {
+    /// The device.
+    pub engine: &'a Engine,
+    /// Its clock.
+    pub watch: &'a Stopwatch,
+    /// Types.
+    pub precision: Precision,
+    /// What results stand against.
+    pub roof: Option<&'a Roof>,
+}
+
+impl SweepBench for Here<'_> {
+    type Error = Error;
+
+    fn measure(&mut self, rung: &Rung<'_>) -> Result<Entry> {
+        let options = KernelOptions {
+            rounds: rung.rounds,
+            checks: 6,
+            budget: Some(rung.budget),
+            counting: Some(counting),
+            ..KernelOptions::default()
+        };
+        let result = measure::kernels(self.engine, self.watch, &rung.case, self.precision, &rung.candidates, &options)?;
+        let foreign: Vec<Variant> = rung.candidates.iter().filter(|v| v.workgroups.is_some()).map(|v| (*v).clone()).collect();
+        Ok(Entry::new(self.engine.profile(), result, self.roof).with_sources(&foreign))
+    }
+
+    /// The sweep has them.
+    fn keep(&mut self, _: &Entry) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// What is to be measured on a rung: the candidates that got this far and are not on record with as many rounds.
 /// `entry` is what the record has of the case.
-pub fn todo<'a>(entry: Option<&Entry>, candidates: &[&'a Variant], rung: usize, rounds: u32) -> Vec<&'a Variant> {
+fn todo<'a>(entry: Option<&Entry>, candidates: &[&'a Variant], rung: usize, rounds: u32) -> Vec<&'a Variant> {
     let found = |v: &Variant| {
         let print = fingerprint(v);
         entry.and_then(|e| e.result.candidates.iter().find(|c| c.fingerprint == print && !matches!(c.verdict, Verdict::Skipped(_))))

@@ -57,15 +57,14 @@ pub struct CaseOptions {
 
 impl CaseOptions {
     /// The cases, named after their layers where they are a model's; of `own`'s op where no op is named.
-    pub fn cases(&self, own: Option<&Own>) -> Outcome<Vec<(Option<String>, Case, u32)>> {
+    pub fn cases(&self, own: Option<&Own>) -> Outcome<Vec<LayerCase>> {
         let op = self.op.or(own.map(|own| own.op));
         if self.all || self.layer.is_some() {
             let (model, _) = model::load(&self.model)?;
-            let found = model_cases(&model.graph(None)?, self.layer.as_deref(), op, self.shape.batch)?;
-            return Ok(found.into_iter().map(|LayerCase { layer, case, times }| (Some(layer), case, times)).collect());
+            return Ok(model_cases(&model.graph(None)?, self.layer.as_deref(), op, self.shape.batch)?);
         }
         let op = op.ok_or_else(|| Failure::new("name an op, such as `pointwise`, or use --layer or --all with --model"))?;
-        Ok(vec![(None, self.shape.case(op), 1)])
+        Ok(vec![LayerCase::alone(self.shape.case(op))])
     }
 }
 

@@ -7,7 +7,7 @@ use crate::failure::{Failure, Outcome, Status, tell};
 use crate::options::DeviceOptions;
 use crate::output::Output;
 use clap::ValueEnum;
-use mobilenet_wgpu::lab::Entry;
+use mobilenet_wgpu::lab::{Entry, LayerCase};
 use mobilenet_wgpu::measure::Verdict;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -91,13 +91,11 @@ fn once(arguments: &Arguments) -> Outcome {
     Ok(if all_fine { Status::Good } else { Status::SomeFailed })
 }
 
-type Cases = Vec<(Option<String>, mobilenet_wgpu::kernel::Case, u32)>;
-
-fn measure(arguments: &Arguments, bench: &Bench, own: Option<&Own>, cases: Cases, start: Instant) -> Outcome<Vec<Entry>> {
+fn measure(arguments: &Arguments, bench: &Bench, own: Option<&Own>, cases: Vec<LayerCase>, start: Instant) -> Outcome<Vec<Entry>> {
     let mut entries = Vec::new();
     let mut left_out = Vec::new();
     let count = cases.len();
-    for (i, (layer, case, times)) in cases.into_iter().enumerate() {
+    for (i, LayerCase { layer, case, times }) in cases.into_iter().enumerate() {
         let left = arguments.budget.saturating_sub(start.elapsed());
         if i > 0 && left.is_zero() {
             left_out.extend(layer);

@@ -7,11 +7,10 @@ use crate::interrupt;
 use crate::options::DeviceOptions;
 use crate::output::Output;
 use clap::ValueEnum;
-use mobilenet_wgpu::kernel::{Case, Variant};
-use mobilenet_wgpu::lab::{self, Entry, Strategy};
-use mobilenet_wgpu::tune::DeviceKey;
+use mobilenet_wgpu::kernel::{OpKind, Variant};
+use mobilenet_wgpu::lab::{self, Entry, LayerCase, Rung, Strategy, Sweep, SweepBench, SweepOptions};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Measure all kernels and all values of a kernel's parameters, for a shape or a whole model, into a record
 #[derive(clap::Args, Debug)]
@@ -62,27 +61,28 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let own = arguments.own.read(arguments.cases.op)?;
     let cases = arguments.cases.cases(own.as_ref())?;
     let bench = Bench::open(&arguments.device, &arguments.variant, !arguments.no_roof)?;
-    let mut sweep = Sweep { arguments, bench, own, entries: Vec::new(), measured: 0 };
+    let mut entries = Vec::new();
     if arguments.output.exists() {
         let text = super::read(&arguments.output)?;
-        sweep.entries = lab::read_entries(&text).map_err(|e| Failure::new(format!("{}: {e}", arguments.output.display())))?;
+        entries = lab::read_entries(&text).map_err(|e| Failure::new(format!("{}: {e}", arguments.output.display())))?;
     }
-    let (start, total) = (Instant::now(), cases.len());
-    let mut shown = Vec::new();
-    for (i, (layer, case, times)) in cases.into_iter().enumerate() {
-        if interrupt::asked() || arguments.budget.is_some_and(|budget| start.elapsed() >= budget) {
-            tell(&format!("{i} of {total} cases are done; the same command goes on"));
-            break;
-        }
-        match sweep.case(layer.clone(), &case, times) {
-            Ok(()) => shown.extend(sweep.position(&case, layer.as_deref())),
-            Err(Failure::Fatal(error)) if layer.is_some() && !sweep.bench.engine.is_lost() => {
-                tell(&format!("note: {}: {error}", layer.unwrap_or_default()));
-            }
-            Err(error) => return Err(error),
-        }
+    let users = own.iter().flat_map(|own| &own.variants);
+    let variants = OpKind::ALL.into_iter().flat_map(|op| bench.ours(op)).chain(users).collect();
+    let options = SweepOptions {
+        strategy: match arguments.strategy {
+            Plan::Grid => Strategy::Grid,
+            Plan::Halving => Strategy::Halving,
+        },
+        rounds: arguments.rounds,
+        case_budget: arguments.case_budget,
+        budget: arguments.budget,
+    };
+    let mut sweep = Sweep::new(&bench.engine, bench.precision, variants, entries, options);
+    let done = sweep.run(&cases, &mut Worker { arguments, bench: &bench, own: own.as_ref() })?;
+    if done < cases.len() {
+        tell(&format!("{done} of {} cases are done; the same command goes on", cases.len()));
     }
-    let shown: Vec<&Entry> = shown.into_iter().map(|at| &sweep.entries[at]).collect();
+    let shown: Vec<&Entry> = cases[..done].iter().filter_map(|case| sweep.entry(case)).collect();
     let mut out = Output::new();
     if arguments.json {
         out.json_pretty(&shown)?;
@@ -94,61 +94,38 @@ pub fn run(arguments: &Arguments) -> Outcome {
     Ok(Status::Good)
 }
 
-struct Sweep<'a> {
+/// Measures ours here and the user's in a child, and keeps results in the file.
+struct Worker<'a> {
     arguments: &'a Arguments,
-    bench: Bench,
-    own: Option<Own>,
-    /// What the record has.
-    entries: Vec<Entry>,
-    /// Candidates that were measured by this run.
-    measured: usize,
+    bench: &'a Bench,
+    own: Option<&'a Own>,
 }
 
-impl Sweep<'_> {
-    fn case(&mut self, layer: Option<String>, case: &Case, times: u32) -> Outcome<()> {
-        let strategy = match self.arguments.strategy {
-            Plan::Grid => Strategy::Grid,
-            Plan::Halving => Strategy::Halving,
-        };
-        let start = Instant::now();
-        for (rung, rounds) in strategy.rungs(self.arguments.rounds).into_iter().enumerate() {
-            let left = self.arguments.case_budget.saturating_sub(start.elapsed());
-            if interrupt::asked() || rung > 0 && left.is_zero() {
-                break;
+impl SweepBench for Worker<'_> {
+    type Error = Failure;
+
+    fn measure(&mut self, rung: &Rung<'_>) -> Outcome<Entry> {
+        let (users, ours): (Vec<&Variant>, Vec<&Variant>) = rung.candidates.iter().partition(|v| v.workgroups.is_some());
+        let effort = Effort { rounds: rung.rounds, cold: self.arguments.cold, budget: rung.budget };
+        self.bench.measure_these(&rung.case, &ours, self.own, &users, effort)
+    }
+
+    fn keep(&mut self, entry: &Entry) -> Outcome<()> {
+        record::append(&self.arguments.output, std::slice::from_ref(entry))
+    }
+
+    /// One layer of a model that cannot be measured leaves the others.
+    fn failed(&mut self, case: &LayerCase, error: Failure) -> Outcome<()> {
+        match (&case.layer, error) {
+            (Some(layer), Failure::Fatal(error)) if !self.bench.engine.is_lost() => {
+                tell(&format!("note: {layer}: {error}"));
+                Ok(())
             }
-            let effort = Effort { rounds, cold: self.arguments.cold, budget: left };
-            let Some(entry) = self.rung(layer.as_deref(), case, rung, effort)? else { continue };
-            self.measured += entry.result.candidates.len();
-            let entry = Entry { layer: layer.clone(), times, ..entry };
-            record::append(&self.arguments.output, std::slice::from_ref(&entry))?;
-            self.entries = lab::join(std::mem::take(&mut self.entries).into_iter().chain([entry]).collect());
+            (_, error) => Err(error),
         }
-        Ok(())
     }
 
-    /// Measures what is to be measured on a rung; `None` if the record has it all.
-    fn rung(&self, layer: Option<&str>, case: &Case, rung: usize, effort: Effort) -> Outcome<Option<Entry>> {
-        let profile = self.bench.engine.profile();
-        let own = self.own.as_ref().filter(|own| own.op == case.op);
-        let ours = self.bench.ours(case.op);
-        let users: Vec<&Variant> = own.map(|own| own.variants.iter().collect()).unwrap_or_default();
-        let all: Vec<&Variant> =
-            ours.iter().chain(&users).copied().filter(|v| v.check(case, self.bench.precision, profile).is_ok()).collect();
-        let known = self.position(case, layer).map(|at| &self.entries[at]);
-        let todo = lab::todo(known, &all, rung, effort.rounds);
-        if todo.is_empty() {
-            return Ok(None);
-        }
-        let (users, ours): (Vec<&Variant>, Vec<&Variant>) = todo.into_iter().partition(|v| v.workgroups.is_some());
-        self.bench.measure_these(case, &ours, own, &users, effort).map(Some)
-    }
-
-    /// Where the record has a case, measured on this device.
-    fn position(&self, case: &Case, layer: Option<&str>) -> Option<usize> {
-        let device = DeviceKey::of(self.bench.engine.profile());
-        let same = |e: &Entry| {
-            e.result.case == *case && e.result.precision == self.bench.precision && e.device == device && e.layer.as_deref() == layer
-        };
-        self.entries.iter().position(same)
+    fn go_on(&self) -> bool {
+        !interrupt::asked()
     }
 }
