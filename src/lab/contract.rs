@@ -226,7 +226,7 @@ impl UserKernel {
         let workgroups = Workgroups::parse(&self.workgroups, &parameters);
         let workgroups = workgroups.map_err(|why| Error::Kernel { name: self.file.clone(), message: format!("its workgroups: {why}") })?;
         let suffix: String = parameters.iter().map(|(n, v)| format!(" {n}={v}")).collect();
-        Ok(Variant {
+        let mut variant = Variant {
             op: self.op,
             name: format!("{}{suffix}", self.name).into(),
             file: self.file.clone().into(),
@@ -243,7 +243,12 @@ impl UserKernel {
             workgroups: Some(workgroups),
             cost: |_, _| f64::MAX,
             compile_ms: 0.0,
-        })
+        };
+        // Workgroups and their memory may be of a parameter's size.
+        if let Some((entry, memory)) = super::show::module(&variant, Precision::F32).ok().and_then(|(module, _)| sizes(&module)) {
+            (variant.invocations, variant.workgroup_memory) = (entry, memory);
+        }
+        Ok(variant)
     }
 }
 
@@ -254,6 +259,14 @@ fn scalar_of_array(module: &Module, global: &naga::GlobalVariable) -> Option<nag
         TypeInner::Vector { scalar, .. } | TypeInner::Scalar(scalar) => Some(scalar),
         _ => None,
     }
+}
+
+/// Invocations of a workgroup, and bytes of its memory, of a module without overrides.
+fn sizes(module: &Module) -> Option<(u32, u32)> {
+    let entry = module.entry_points.iter().find(|e| e.name == "main")?;
+    let shared = module.global_variables.iter().filter(|(_, g)| g.space == AddressSpace::WorkGroup);
+    let memory = shared.map(|(_, g)| module.types[g.ty].inner.try_size(module.to_ctx()).unwrap_or(0)).sum();
+    Some((entry.workgroup_size.iter().product(), memory))
 }
 
 fn without_residual(case: &Case, _: &DeviceProfile) -> std::result::Result<(), &'static str> {
@@ -322,6 +335,15 @@ mod tests {
             format!("// lab: param TILE = 4, 8\n// lab: param WIDE = 0, 1\noverride TILE: u32 = 4u;\noverride WIDE: u32 = 0u;\n{source}");
         let names: Vec<String> = read(&source).unwrap().variants().unwrap().iter().map(|v| v.name.to_string()).collect();
         assert_eq!(names, ["mine TILE=4 WIDE=0", "mine TILE=4 WIDE=1", "mine TILE=8 WIDE=0", "mine TILE=8 WIDE=1"]);
+    }
+
+    #[test]
+    fn a_workgroup_may_be_of_a_parameters_size() {
+        let source = starting_point(OpKind::Pointwise).unwrap().replace("@workgroup_size(8, 8)", "@workgroup_size(8, TALL)");
+        let shared = "override TALL: u32 = 8u;\nvar<workgroup> rows: array<vec4<f32>, TALL>;\n";
+        let source = format!("// lab: param TALL = 4, 16\n{shared}{}", source.replace("let b =", "rows[0] = vec4<f32>(); let b ="));
+        let sizes: Vec<_> = read(&source).unwrap().variants().unwrap().iter().map(|v| (v.invocations, v.workgroup_memory)).collect();
+        assert_eq!(sizes, [(32, 64), (128, 256)]);
     }
 
     #[test]

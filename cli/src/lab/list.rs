@@ -3,7 +3,7 @@
 use super::op;
 use crate::failure::{Outcome, Status};
 use crate::output::{Output, Table};
-use mobilenet_wgpu::kernel::{OpKind, Variant, variants};
+use mobilenet_wgpu::kernel::{OpKind, Precision, Variant, variants};
 use serde_json::json;
 
 /// Every op with its kernels
@@ -25,16 +25,17 @@ pub fn run(arguments: &Arguments) -> Outcome {
         let value = |v: &&Variant| {
             json!({
                 "op": v.op, "variant": v.name, "file": v.file, "computes": v.summary, "packing": v.packing,
-                "where": place(v), "invocations": v.invocations, "workgroup_memory": v.workgroup_memory, "parameters": v.parameters,
+                "where": place(v), "precisions": v.precisions, "int64": v.int64, "invocations": v.invocations, "workgroup_memory": v.workgroup_memory, "parameters": v.parameters,
             })
         };
         out.json_pretty(&rows.iter().map(value).collect::<Vec<_>>())?;
     } else {
-        let mut lines = Table::new(&["op", "variant", "threads", "memory", "parameters", "computes", "file"], &[2, 3]);
+        let mut lines = Table::new(&["op", "variant", "types", "threads", "memory", "parameters", "computes", "file"], &[3, 4]);
         for v in &rows {
             let parameters = v.parameters.iter().map(|(n, value)| format!("{n}={value}")).collect::<Vec<_>>().join(" ");
             let memory = if v.workgroup_memory > 0 { v.workgroup_memory.to_string() } else { String::new() };
-            let cells = [v.op.name(), &v.name, &v.invocations.to_string(), &memory, &parameters, &v.summary, &v.file];
+            let types = if v.precisions.len() == Precision::ALL.len() { "all" } else { v.precisions.first().map_or("", |p| p.name()) };
+            let cells = [v.op.name(), &v.name, types, &v.invocations.to_string(), &memory, &parameters, &v.summary, &v.file];
             lines.row(cells.map(str::to_string));
         }
         lines.write(&mut out)?;
