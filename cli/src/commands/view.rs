@@ -67,7 +67,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
         ));
     }
     if !arguments.device.kernels.is_empty() {
-        return Err(crate::failure::Failure::new("--use: the window takes no kernels of your own yet\nnext: `mobilenet classify --use FILE`"));
+        return Err(crate::failure::Failure::new(
+            "--use: the window takes no kernels of your own yet\nnext: `mobilenet classify --use FILE`",
+        ));
     }
     view::run(view::Options {
         source: arguments.source.clone(),
