@@ -14,6 +14,8 @@ pub struct Gpu {
     pub device: wgpu::Device,
     pub queue: wgpu::Queue,
     pub renderer: egui_wgpu::Renderer,
+    /// The adapter's name.
+    pub name: String,
     surface: wgpu::Surface<'static>,
     config: wgpu::SurfaceConfiguration,
 }
@@ -94,7 +96,7 @@ impl Adapters {
         config.present_mode = wgpu::PresentMode::AutoVsync;
         surface.configure(&device, &config);
         let renderer = egui_wgpu::Renderer::new(&device, config.format, egui_wgpu::RendererOptions::default());
-        Ok(Gpu { device, queue, renderer, surface, config })
+        Ok(Gpu { device, queue, renderer, name: adapter.get_info().name, surface, config })
     }
 }
 

@@ -12,6 +12,7 @@ mod source;
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
+use crate::own::Kernels;
 use gpu::{Adapters, Drawing, Gpu};
 use mobilenet_wgpu::{Model, wgpu};
 use network::Network;
@@ -44,6 +45,7 @@ pub struct Options {
 
 /// Opens the window and stays until it is closed.
 pub fn run(options: Options) -> Outcome {
+    let own = Kernels::read(&options.device)?;
     let (model, name) = model::load(&options.model)?;
     let source = Source::open(&options.source, options.frame, options.every)?;
     let no_display = |e: String| {
@@ -59,13 +61,15 @@ pub fn run(options: Options) -> Outcome {
     if models[0].0 != model::BUILTIN && cfg!(feature = "builtin-model") {
         models.push((model::BUILTIN.into(), ModelOptions { model: Some(model::BUILTIN.into()), ..ModelOptions::default() }));
     }
-    let mut app = App { options, source, model, models, chosen: 0, window: None, ended: Ok(Status::Good) };
+    let mut app = App { options, own, source, model, models, chosen: 0, window: None, ended: Ok(Status::Good) };
     event_loop.run_app(&mut app).map_err(|e| no_display(e.to_string()))?;
     app.ended
 }
 
 struct App {
     options: Options,
+    /// Kernels of --use.
+    own: Kernels,
     source: Source,
     model: Model,
     /// Models to choose from: what they are called, and how they are loaded.
@@ -114,7 +118,10 @@ impl ApplicationHandler for App {
         let Some(live) = &mut self.window else { return };
         let _ = live.egui.on_window_event(&live.window, &event);
         match event {
-            WindowEvent::CloseRequested => self.end(event_loop, Ok(Status::Good)),
+            WindowEvent::CloseRequested => {
+                let status = live.status();
+                self.end(event_loop, Ok(status));
+            }
             WindowEvent::Resized(size) => live.gpu.resize(size.into()),
             WindowEvent::DroppedFile(path) => self.dropped(path),
             WindowEvent::RedrawRequested => {
@@ -149,7 +156,7 @@ impl App {
         let adapters = Adapters::find(event_loop, &window, &self.options.device)?;
         let (adapter, names) = (adapters.wanted(&self.options.device)?, adapters.names());
         let gpu = adapters.open(adapter, window.inner_size().into())?;
-        let network = Network::new(&gpu, &self.model, &self.options.device)?;
+        let network = Network::new(&gpu, &self.model, &self.options.device, &self.own)?;
         let context = egui::Context::default();
         context.set_theme(egui::Theme::Dark);
         let side = gpu.device.limits().max_texture_dimension_2d as usize;
@@ -185,7 +192,8 @@ impl App {
         live.gpu.show(encoder, drawing, also.as_ref());
         if let Some((path, texture)) = shot {
             shot::save(&live.gpu, &texture, path)?;
-            self.end(event_loop, Ok(Status::Good));
+            let status = live.status();
+            self.end(event_loop, Ok(status));
             return Ok(());
         }
         wishes.into_iter().try_for_each(|wish| self.grant(event_loop, wish))
@@ -194,7 +202,10 @@ impl App {
     fn grant(&mut self, event_loop: &ActiveEventLoop, wish: Wish) -> Outcome<()> {
         let Some(live) = &mut self.window else { return Ok(()) };
         match wish {
-            Wish::Quit => self.end(event_loop, Ok(Status::Good)),
+            Wish::Quit => {
+                let status = live.status();
+                self.end(event_loop, Ok(status));
+            }
             Wish::Pause => live.paused = !live.paused,
             Wish::Step(by) => self.source.step(by),
             Wish::Measure => live.network.measure(),
@@ -212,7 +223,7 @@ impl App {
     fn choose(&mut self, index: usize) {
         let Some(live) = &mut self.window else { return };
         let made = model::load(&self.models[index].1).and_then(|(model, _)| {
-            let network = Network::new(&live.gpu, &model, &self.options.device)?;
+            let network = Network::new(&live.gpu, &model, &self.options.device, &self.own)?;
             Ok((model, network))
         });
         match made {
@@ -258,6 +269,11 @@ impl App {
 }
 
 impl Live {
+    /// How the window ends: a user's kernel that gives other results is told as `classify` tells it.
+    fn status(&self) -> Status {
+        if self.network.agrees { Status::Good } else { Status::SomeFailed }
+    }
+
     fn upload(&mut self, pixels: &Pixels) {
         if self.shown.as_ref().is_none_or(|shown| shown.size != pixels.size) {
             self.network.forget_frames();

@@ -4,6 +4,7 @@ use super::gpu::Gpu;
 use crate::backend;
 use crate::failure::{Failure, Outcome};
 use crate::options::DeviceOptions;
+use crate::own::Kernels;
 use mobilenet_wgpu::engine::{Engine, Input, Pending, Session, SessionOptions};
 use mobilenet_wgpu::measure::{Profile, RunOptions, profile};
 use mobilenet_wgpu::picture::Frame;
@@ -29,28 +30,41 @@ pub struct Network {
     /// Time of each step, once it is measured.
     pub profile: Option<Profile>,
     measured: Option<Receiver<Result<Profile, Error>>>,
+    /// Whether the user's kernels give what the reference gives.
+    pub agrees: bool,
 }
 
 impl Network {
-    /// Compiles a model on the window's device.
-    pub fn new(gpu: &Gpu, model: &Model, device: &DeviceOptions) -> Outcome<Self> {
+    /// Compiles a model on the window's device, with the user's kernels where they apply; these are tried in a child process
+    /// and held against the reference first.
+    pub fn new(gpu: &Gpu, model: &Model, device: &DeviceOptions, own: &Kernels) -> Outcome<Self> {
         if model.recognition().classes.is_none() {
             return Err(Failure::new("the model has no classifier, only features\nnext: another --model"));
         }
-        let engine = Engine::new(gpu.device.clone(), gpu.queue.clone())?;
+        let engine = own.on(Engine::new(gpu.device.clone(), gpu.queue.clone())?)?;
         let mut options = SessionOptions { outputs: vec!["probabilities".into()], in_flight: IN_FLIGHT, ..SessionOptions::default() };
         backend::asked(device, &engine, &mut options)?;
+        options.prefer.extend(own.prefer());
         let mut session = engine.session(model, &options)?;
+        let mut agrees = true;
+        if !own.is_empty() {
+            let plan = session.plan().clone();
+            // The child opens the adapter that the window is on, whatever its place in the list.
+            let here = DeviceOptions { adapter: Some(gpu.name.clone()), ..device.clone() };
+            agrees = own.check(&here, model, &options, &plan, |input| session.run(Input::Tensor(input)))?.agrees;
+        }
         session.prepare_frames()?;
         let (predictions, under_way) = Default::default();
-        let mut network = Self { engine, model: model.clone(), options, session, under_way, predictions, profile: None, measured: None };
+        let mut network =
+            Self { engine, model: model.clone(), options, session, under_way, predictions, profile: None, measured: None, agrees };
         network.measure();
         Ok(network)
     }
 
     /// What the model was recognised as.
     pub fn description(&self) -> String {
-        self.model.recognition().to_string()
+        let differs = if self.agrees { "" } else { "; with --use the results DIFFER from the reference" };
+        format!("{}{differs}", self.model.recognition())
     }
 
     /// Records an inference of the texture, unless as many as can be are under way.
