@@ -163,18 +163,21 @@ fn keys_clicks_and_drops_reach_the_window() {
     with_model.save(folder.join("dropped.png")).unwrap();
 
     // The first entry of the list of models: the built-in one again.
-    user.click([1000, 82]).unwrap();
-    let open = user.wait("the list of models", |screen| lists(screen) != lists(&with_model)).unwrap();
+    let below = |screen: &image::RgbImage| image::imageops::crop_imm(screen, 860, 76, 300, 20).to_image();
+    user.click([1000, 61]).unwrap();
+    let open = user.wait("the list of models", |screen| below(screen) != below(&with_model)).unwrap();
     open.save(folder.join("models.png")).unwrap();
-    user.click([1000, 108]).unwrap();
-    let chosen = user.wait("the built-in model", |screen| lists(screen) == lists(&before)).unwrap();
+    user.click([1000, 88]).unwrap();
+    let name = |screen: &image::RgbImage| image::imageops::crop_imm(screen, 860, 52, 280, 18).to_image();
+    let chosen = user.wait("the built-in model", |screen| name(screen) != name(&with_model)).unwrap();
     chosen.save(folder.join("chosen.png")).unwrap();
 
     if two.is_some() {
-        user.click([1000, 34]).unwrap();
-        let open = user.wait("the list of adapters", |screen| lists(screen) != lists(&chosen)).unwrap();
+        user.click([1000, 25]).unwrap();
+        let beneath = |screen: &image::RgbImage| image::imageops::crop_imm(screen, 860, 38, 300, 10).to_image();
+        let open = user.wait("the list of adapters", |screen| beneath(screen) != beneath(&chosen)).unwrap();
         open.save(folder.join("adapters.png")).unwrap();
-        user.click([1000, 84]).unwrap();
+        user.click([1000, 75]).unwrap();
         // Everything is made anew, the window too.
         std::thread::sleep(std::time::Duration::from_secs(1));
         let _ = user.window("mobilenet").unwrap();

@@ -66,11 +66,6 @@ pub fn run(arguments: &Arguments) -> Outcome {
             "--cpu: the window is drawn by a GPU, if only a software one, and so is the network's work",
         ));
     }
-    if !arguments.device.kernels.is_empty() {
-        return Err(crate::failure::Failure::new(
-            "--use: the window takes no kernels of your own yet\nnext: `mobilenet classify --use FILE`",
-        ));
-    }
     view::run(view::Options {
         source: arguments.source.clone(),
         frame: arguments.frame_size.map(|size| size.0),

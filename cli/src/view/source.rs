@@ -77,7 +77,7 @@ impl Source {
         }
     }
 
-    /// Goes to another picture of a folder.
+    /// Goes to another picture of a folder; by 0, gives the same one again.
     pub fn step(&mut self, by: isize) {
         if let Source::Slides(slides) = self {
             slides.step(by);
@@ -102,7 +102,7 @@ impl Source {
 impl Slides {
     fn step(&mut self, by: isize) {
         self.at = (self.at as isize + by).rem_euclid(self.places.len() as isize) as usize;
-        self.since = Instant::now();
+        (self.since, self.shown) = (Instant::now(), None);
     }
 
     fn next(&mut self, paused: bool) -> Option<Pixels> {
