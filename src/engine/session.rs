@@ -188,7 +188,7 @@ impl Session {
     /// Runs the network on any number of pictures or tensors, without blocking.
     ///
     /// # Errors
-    /// As [`Session::encode`] and [`Pending::try_take`].
+    /// As [`Session::encode`] and [`Pending::try_take`](super::Pending::try_take).
     pub async fn run_async(&mut self, input: Input<'_>) -> Result<Outputs> {
         let mut parts = Vec::new();
         for part in self.parts(&input)? {
