@@ -85,13 +85,11 @@ impl Session {
     fn claim(&mut self, batch: u32) -> Result<Sliced> {
         self.check_free()?;
         let free = |places: &[Arc<Place>]| places.iter().position(|p| p.claim());
+        let mut place = free(&self.places);
         // What was recorded ahead may hold the last place.
-        let place = free(&self.places).or_else(|| {
-            self.ahead.take().and_then(|ahead| {
-                drop(ahead);
-                free(&self.places)
-            })
-        });
+        if place.is_none() && self.ahead.take().is_some() {
+            place = free(&self.places);
+        }
         let place = place.ok_or(Error::Busy(self.places.len()))?;
         let pending = Pending {
             engine: self.engine.clone(),

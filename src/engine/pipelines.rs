@@ -121,10 +121,7 @@ fn module(device: &wgpu::Device, descriptor: wgpu::ShaderModuleDescriptor<'_>, o
     let checks = wgpu::ShaderRuntimeChecks { force_loop_bounding: false, ..wgpu::ShaderRuntimeChecks::checked() };
     // SAFETY: what is left out is the guard against loops without end. Those of our kernels count up to a field of `layer` or to a
     // constant, and nothing writes to their counters. Bounds stay checked.
-    #[allow(unsafe_code)]
-    unsafe {
-        device.create_shader_module_trusted(descriptor, checks)
-    }
+    unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 
 /// Binding 0 is the layer's uniform at a dynamic offset; storage bindings follow as the op lists them.
