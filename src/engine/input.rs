@@ -69,21 +69,21 @@ impl Session {
             Input::Tensor(tensor) => {
                 let (precision, input) = (self.program.plan.precision, &self.places[index].input);
                 let bytes = self.input_bytes(tensor.batch);
-                self.staging.upload(self.engine.device(), encoder, input, bytes, |view| pad(tensor, precision, view))?;
+                self.staging[index].upload(self.engine.device(), encoder, input, bytes, |view| pad(tensor, precision, view))?;
             }
             Input::Pictures(pictures, rule) => {
                 let plan = &self.program.plan;
                 let size = [plan.input.height, plan.input.width];
                 let buffer = &self.places[index].input;
                 for (place, picture) in (0..).zip(pictures) {
-                    self.preprocessor.encode(encoder, picture, rule, &Target { buffer, size, place })?;
+                    self.preprocessor.encode_through(&mut self.staging[index], encoder, picture, rule, &Target { buffer, size, place })?;
                 }
             }
             Input::Frames(frames, rule) => {
                 self.prepare_frames()?;
                 let size = [self.program.plan.input.height, self.program.plan.input.width];
                 if let Some(preprocessor) = &mut self.frames {
-                    preprocessor.encode(encoder, frames, rule, &self.places[index].input, size)?;
+                    preprocessor.encode_through(&mut self.staging[index], encoder, frames, rule, &self.places[index].input, size)?;
                 }
             }
             Input::Buffer { buffer, batch } => {
@@ -113,10 +113,11 @@ impl Session {
         }
     }
 
-    /// Buffers that recording has made since the beginning, to grow to its largest input and most submissions in flight;
-    /// the number then stands still.
+    /// Buffers that recording has made since the beginning. The number stands still once each place of the ring has had the
+    /// largest input of each kind.
     pub fn buffers_made(&self) -> u64 {
-        self.staging.made + self.preprocessor.buffers_made() + self.frames.as_ref().map_or(0, FramePreprocessor::buffers_made)
+        let staging: u64 = self.staging.iter().map(|staging| staging.made).sum();
+        staging + self.preprocessor.buffers_made() + self.frames.as_ref().map_or(0, FramePreprocessor::buffers_made)
     }
 
     /// Bind groups that were made for frames: one for a source that was not seen lately, in each place of the ring.

@@ -66,7 +66,8 @@ pub struct Session {
     pub(super) preprocessor: Preprocessor,
     /// Made when the first frame comes.
     pub(super) frames: Option<FramePreprocessor>,
-    pub(super) staging: Staging,
+    /// Each place's own: it is whole when the place is free, so no run waits for another's, or makes more because another is late.
+    pub(super) staging: Vec<Staging>,
     /// Alive while a sliced inference holds the activations.
     pub(super) lease: Weak<()>,
     /// The next inference's network, recorded while the last one ran.
@@ -154,6 +155,7 @@ impl Session {
         let inputs: Vec<_> = places.iter().map(|p| p.input.clone()).collect();
         let program = Program::new(&engine, plan, parameters, &inputs).await?;
         let geometry = vec![(0, Vec::new()); places.len()];
+        let staging = places.iter().map(|_| Staging::default()).collect();
         let preprocessor = Preprocessor::new(engine.device(), program.plan.precision).await?;
         super::lock(&engine.shared.made).pipelines += KERNELS.len() as u64;
         Ok(Self {
@@ -164,7 +166,7 @@ impl Session {
             geometry,
             preprocessor,
             frames: None,
-            staging: Staging::default(),
+            staging,
             lease: Weak::new(),
             ahead: None,
             latest_batch: 0,

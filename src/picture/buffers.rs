@@ -19,7 +19,7 @@ pub(crate) struct Staging {
 impl Staging {
     const LEAST: u64 = 1 << 16;
     /// Free memory that is kept; a run of huge pictures must not hold theirs for ever.
-    const MOST_FREE: u64 = 256 << 20;
+    const MOST_FREE: u64 = 128 << 20;
 
     /// A mapped buffer of at least `bytes`.
     fn take(&mut self, device: &wgpu::Device, bytes: u64) -> Result<wgpu::Buffer> {

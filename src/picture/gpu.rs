@@ -108,16 +108,34 @@ impl Preprocessor {
         rule: &Preprocessing,
         target: &Target<'_>,
     ) -> Result<()> {
+        let mut staging = std::mem::take(&mut self.staging);
+        let encoded = self.encode_through(&mut staging, encoder, picture, rule, target);
+        self.staging = staging;
+        encoded
+    }
+
+    /// [`Preprocessor::encode`], through the caller's staging memory.
+    pub(crate) fn encode_through(
+        &mut self,
+        staging: &mut Staging,
+        encoder: &mut wgpu::CommandEncoder,
+        picture: &Picture,
+        rule: &Preprocessing,
+        target: &Target<'_>,
+    ) -> Result<()> {
         let geometry = rule.geometry(picture.size(), target.size)?;
         let region = Region::of(target, self.precision)?;
         let [across, down] = geometry.coefficients(rule.interpolation);
         let columns = across.inputs();
         let groups = groups(&down, columns.len() as u32, target.size[1], self.limits)?;
-        let steps = self.prepare(encoder, rule, &geometry, [&across, &down], &groups, &region)?;
+        let (sections, steps) = sections(rule, &geometry, [&across, &down], &groups, &region);
+        let bytes = sections.bytes.len() as u64;
+        let tables = self.tables.ensure(&self.device, bytes)?;
+        staging.upload(&self.device, encoder, tables, bytes, |view| view.copy_from_slice(&sections.bytes))?;
         for (group, steps) in groups.iter().zip(&steps) {
             self.middle.ensure(&self.device, (group.inputs.len() as u64) * u64::from(target.size[1]) * 4)?;
             for (band, step) in group.bands.iter().zip(&steps.bands) {
-                self.upload(encoder, picture, &columns, band)?;
+                self.upload(staging, encoder, picture, &columns, band)?;
                 self.dispatch(encoder, &self.horizontal, step, [&self.source, &self.middle].map(Kept::binding))?;
             }
             self.dispatch(encoder, &self.vertical, &steps.vertical, [self.middle.binding(), Some(region.binding(target))])?;
@@ -125,63 +143,19 @@ impl Preprocessor {
         Ok(())
     }
 
-    /// Uploads the uniforms and tables of all dispatches, and says where each stands.
-    fn prepare(
-        &mut self,
-        encoder: &mut wgpu::CommandEncoder,
-        rule: &Preprocessing,
-        geometry: &Geometry,
-        [across, down]: [&Coefficients; 2],
-        groups: &[Group],
-        region: &Region,
-    ) -> Result<Vec<Steps>> {
-        let mut sections = Sections::default();
-        let width = geometry.crop[1];
-        let columns = across.inputs();
-        let across_tables = sections.tables(across, 0..across.bounds.len(), columns.start);
-        let normalisation = Normalisation::of(rule);
-        let steps = groups.iter().map(|group| {
-            let rows = group.outputs.start as usize..group.outputs.end as usize;
-            let down_tables = sections.tables(down, rows.clone(), 0);
-            let bands = group.bands.iter().map(|band| {
-                let in_rows = band.len() as u32;
-                let uniform = HorizontalUniform {
-                    width,
-                    in_width: columns.len() as u32,
-                    in_rows,
-                    out_row: band.start - group.inputs.start,
-                    taps: across.taps,
-                    unused: [0; 3],
-                };
-                Step { uniform: sections.push(bytemuck::bytes_of(&uniform)), tables: across_tables.clone(), size: [width, in_rows] }
-            });
-            let bands = bands.collect();
-            let uniform = VerticalUniform {
-                normalisation,
-                width,
-                rows: rows.len() as u32,
-                in_top: group.inputs.start,
-                taps: down.taps,
-                first: region.first + group.outputs.start * width,
-                blue_first: u32::from(rule.order == ChannelOrder::Bgr),
-                unused: [0; 2],
-            };
-            let size = [width, rows.len() as u32];
-            Steps { bands, vertical: Step { uniform: sections.push(bytemuck::bytes_of(&uniform)), tables: down_tables, size } }
-        });
-        let steps = steps.collect();
-        let bytes = sections.bytes.len() as u64;
-        let buffer = self.tables.ensure(&self.device, bytes)?;
-        self.staging.upload(&self.device, encoder, buffer, bytes, |view| view.copy_from_slice(&sections.bytes))?;
-        Ok(steps)
-    }
-
     /// The rows `band` of the picture, of them `columns`, to the source buffer.
-    fn upload(&mut self, encoder: &mut wgpu::CommandEncoder, picture: &Picture, columns: &Range<u32>, band: &Range<u32>) -> Result<()> {
+    fn upload(
+        &mut self,
+        staging: &mut Staging,
+        encoder: &mut wgpu::CommandEncoder,
+        picture: &Picture,
+        columns: &Range<u32>,
+        band: &Range<u32>,
+    ) -> Result<()> {
         let row_bytes = columns.len() * 4;
         let bytes = (row_bytes * band.len()) as u64;
         let source = self.source.ensure(&self.device, bytes)?;
-        self.staging.upload(&self.device, encoder, source, bytes, |view| {
+        staging.upload(&self.device, encoder, source, bytes, |view| {
             for (i, y) in band.clone().enumerate() {
                 view.slice(i * row_bytes..(i + 1) * row_bytes).copy_from_slice(picture.row(y, columns.start, columns.end));
             }
@@ -220,6 +194,52 @@ impl Preprocessor {
         pass.dispatch_workgroups(x, y, 1);
         Ok(())
     }
+}
+
+/// The uniforms and tables of all dispatches, and where each stands.
+fn sections(
+    rule: &Preprocessing,
+    geometry: &Geometry,
+    [across, down]: [&Coefficients; 2],
+    groups: &[Group],
+    region: &Region,
+) -> (Sections, Vec<Steps>) {
+    let mut sections = Sections::default();
+    let width = geometry.crop[1];
+    let columns = across.inputs();
+    let across_tables = sections.tables(across, 0..across.bounds.len(), columns.start);
+    let normalisation = Normalisation::of(rule);
+    let steps = groups.iter().map(|group| {
+        let rows = group.outputs.start as usize..group.outputs.end as usize;
+        let down_tables = sections.tables(down, rows.clone(), 0);
+        let bands = group.bands.iter().map(|band| {
+            let in_rows = band.len() as u32;
+            let uniform = HorizontalUniform {
+                width,
+                in_width: columns.len() as u32,
+                in_rows,
+                out_row: band.start - group.inputs.start,
+                taps: across.taps,
+                unused: [0; 3],
+            };
+            Step { uniform: sections.push(bytemuck::bytes_of(&uniform)), tables: across_tables.clone(), size: [width, in_rows] }
+        });
+        let bands = bands.collect();
+        let uniform = VerticalUniform {
+            normalisation,
+            width,
+            rows: rows.len() as u32,
+            in_top: group.inputs.start,
+            taps: down.taps,
+            first: region.first + group.outputs.start * width,
+            blue_first: u32::from(rule.order == ChannelOrder::Bgr),
+            unused: [0; 2],
+        };
+        let size = [width, rows.len() as u32];
+        Steps { bands, vertical: Step { uniform: sections.push(bytemuck::bytes_of(&uniform)), tables: down_tables, size } }
+    });
+    let steps = steps.collect();
+    (sections, steps)
 }
 
 /// The dispatches of a [`Group`].

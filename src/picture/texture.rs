@@ -159,6 +159,22 @@ impl FramePreprocessor {
         output: &wgpu::Buffer,
         size: [u32; 2],
     ) -> Result<()> {
+        let mut staging = std::mem::take(&mut self.staging);
+        let encoded = self.encode_through(&mut staging, encoder, frames, rule, output, size);
+        self.staging = staging;
+        encoded
+    }
+
+    /// [`FramePreprocessor::encode`], through the caller's staging memory.
+    pub(crate) fn encode_through(
+        &mut self,
+        staging: &mut Staging,
+        encoder: &mut wgpu::CommandEncoder,
+        frames: &[Frame<'_>],
+        rule: &Preprocessing,
+        output: &wgpu::Buffer,
+        size: [u32; 2],
+    ) -> Result<()> {
         let needed = frames.len() as u64 * u64::from(size[0]) * u64::from(size[1]) * 4 * self.precision.bytes();
         if needed > output.size() || frames.len() as u64 * ALIGNMENT > self.uniforms.size() {
             return Err(Error::Input(format!("{} frames of {size:?}, which is more than this was made for", frames.len())));
@@ -170,7 +186,7 @@ impl FramePreprocessor {
             self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
         }
         let bytes = &self.bytes;
-        self.staging.upload(&self.device, encoder, &self.uniforms, bytes.len() as u64, |view| view.copy_from_slice(bytes))?;
+        staging.upload(&self.device, encoder, &self.uniforms, bytes.len() as u64, |view| view.copy_from_slice(bytes))?;
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("frames"), timestamp_writes: None });
         for (place, frame) in (0..).zip(frames) {
             let (device, uniforms, kernel) = (&self.device, &self.uniforms, &self.kernels[kind(&frame.source)]);
