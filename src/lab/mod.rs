@@ -27,7 +27,9 @@ pub use entry::{Adopted, Entry, FIGURES, adopt, join, of_record, read_entries};
 pub use moved::counting;
 pub use report::{Record, report, today};
 pub use roof::{Roof, Standing};
-pub use separable::{Fastest, MultiplierPoint, SeparableLayer, SeparableTimes, multiplied, separable_layers, separable_totals};
+pub use separable::{
+    Fastest, MultiplierPoint, SeparableBench, SeparableLayer, SeparableTimes, multiplied, separable_layers, separable_totals,
+};
 pub use show::{Language, translate, translate_for};
 pub use start::starting_point;
 pub use sweep::{Here, Rung, Strategy, Sweep, SweepBench, SweepOptions};

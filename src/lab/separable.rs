@@ -1,11 +1,13 @@
 //! The papers' own claim, measured: a depthwise-separable layer against the standard convolution of the same shape, and
 //! time against the two multipliers (arXiv 1704.04861, equations 2 to 7).
 
+use super::sweep::{Here, Rung, SweepBench};
 use crate::graph::passes;
-use crate::kernel::{Case, OpKind};
+use crate::kernel::{Case, OpKind, Variant};
 use crate::model::{MobileNetConfig, Separable};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
 
 /// A separable layer of MobileNet V1 and what stands for it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -135,6 +137,91 @@ pub struct MultiplierPoint {
     pub macs: f64,
     /// Nanoseconds, the fastest kernels of all layers added up.
     pub ns: f64,
+}
+
+/// Measures separable layers: each distinct case once, the fastest right kernel of ours counts.
+#[derive(Debug)]
+pub struct SeparableBench<'a> {
+    bench: Here<'a>,
+    rounds: u32,
+    budget: Duration,
+    start: Instant,
+    known: Vec<(Case, Option<Fastest>)>,
+    /// Cases for which no time was left.
+    pub left_out: usize,
+}
+
+impl<'a> SeparableBench<'a> {
+    /// With so many samples of each kernel; after `budget`, from now on, no further case is begun.
+    pub fn new(bench: Here<'a>, rounds: u32, budget: Duration) -> Self {
+        Self { bench, rounds, budget, start: Instant::now(), known: Vec::new(), left_out: 0 }
+    }
+
+    /// The separable layers of MobileNet V1 against standard convolutions of the same shapes.
+    ///
+    /// # Errors
+    /// As [`separable_layers`]; of the device, as it reports them.
+    pub fn layers(&mut self, width: f32, resolution: u32, batch: u32) -> Result<Vec<SeparableTimes>> {
+        let mut measured = Vec::new();
+        for layer in separable_layers(width, resolution, batch)? {
+            let mut times = self.parts(layer)?;
+            times.fused = self.fastest(&times.layer.fused)?;
+            times.standard = self.fastest(&times.layer.standard)?;
+            measured.push(times);
+        }
+        Ok(measured)
+    }
+
+    /// The separable layers of MobileNet V1, added up: at each of the widths with the largest resolution, and at each of the
+    /// resolutions with the largest width. A network of which a layer could not be measured is left out.
+    ///
+    /// # Errors
+    /// As [`SeparableBench::layers`].
+    pub fn multipliers(&mut self, widths: &[f32], resolutions: &[u32], batch: u32) -> Result<Vec<MultiplierPoint>> {
+        let widest = widths.iter().copied().fold(0.0, f32::max);
+        let largest = resolutions.iter().copied().max().unwrap_or_default();
+        let smaller = resolutions.iter().filter(|r| **r != largest);
+        let mut points = Vec::new();
+        for (width, resolution) in widths.iter().map(|w| (*w, largest)).chain(smaller.map(|r| (widest, *r))) {
+            let [equation, macs] = multiplied(width, resolution)?;
+            let mut ns = Some(0.0);
+            for layer in separable_layers(width, resolution, batch)? {
+                ns = ns.zip(self.parts(layer)?.separate_ns()).map(|(sum, layer)| sum + layer);
+            }
+            points.extend(ns.map(|ns| MultiplierPoint { width, resolution, equation, macs, ns }));
+        }
+        Ok(points)
+    }
+
+    /// A layer whose two parts are measured.
+    fn parts(&mut self, layer: SeparableLayer) -> Result<SeparableTimes> {
+        let mut times = SeparableTimes::new(layer);
+        times.depthwise = self.fastest(&times.layer.depthwise)?;
+        times.pointwise = self.fastest(&times.layer.pointwise)?;
+        Ok(times)
+    }
+
+    /// The fastest right kernel of a case, if one applies and is right, and time was left.
+    fn fastest(&mut self, case: &Case) -> Result<Option<Fastest>> {
+        if let Some((_, known)) = self.known.iter().find(|(c, _)| c == case) {
+            return Ok(known.clone());
+        }
+        let budget = self.budget.saturating_sub(self.start.elapsed());
+        if budget.is_zero() {
+            self.left_out += 1;
+            return Ok(None);
+        }
+        let (engine, precision) = (self.bench.engine, self.bench.precision);
+        let applies = |v: &&Variant| v.op == case.op && v.check(case, precision, engine.profile()).is_ok();
+        let candidates: Vec<&Variant> = engine.variants().iter().filter(applies).collect();
+        let mut found = None;
+        if !candidates.is_empty() {
+            let entry = self.bench.measure(&Rung { case: *case, candidates, rounds: self.rounds, budget })?;
+            found = entry.result.best().and_then(|c| Some(Fastest { variant: c.label(), ns: c.ns()? }));
+        }
+        self.known.push((*case, found.clone()));
+        Ok(found)
+    }
 }
 
 /// MACs of all separable layers at a width and a resolution in parts of those at width 1 and 224: by equation 7, and of the

@@ -7,7 +7,7 @@ use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant};
-use mobilenet_wgpu::lab::{Entry, LayerCase, Roof, UserKernel, case_of_shape, counting, model_cases};
+use mobilenet_wgpu::lab::{Entry, Here, LayerCase, Roof, UserKernel, case_of_shape, counting, model_cases};
 use mobilenet_wgpu::measure::{self, CandidateResult, CaseResult, KernelOptions, Stopwatch, Verdict};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -173,13 +173,18 @@ impl Bench {
     pub fn measure_these(&self, case: &Case, ours: &[&Variant], own: Option<&Own>, labels: &[&Variant], effort: Effort) -> Outcome<Entry> {
         let result = match own {
             Some(own) if !labels.is_empty() => self.in_child(case, ours, own, labels, effort)?,
-            _ => self.here(case, ours, effort)?,
+            _ => self.measure_here(case, ours, effort)?,
         };
         let entry = Entry::new(self.engine.profile(), result, self.roof.as_ref());
         Ok(Entry { command: command(), ..entry.with_sources(own.map_or(&[], |own| &own.variants)) })
     }
 
-    fn here(&self, case: &Case, ours: &[&Variant], effort: Effort) -> Outcome<CaseResult> {
+    /// The library's own bench, for our kernels alone.
+    pub fn here(&self) -> Here<'_> {
+        Here { engine: &self.engine, watch: &self.watch, precision: self.precision, roof: self.roof.as_ref() }
+    }
+
+    fn measure_here(&self, case: &Case, ours: &[&Variant], effort: Effort) -> Outcome<CaseResult> {
         let Effort { rounds, cold, budget } = effort;
         let options = KernelOptions { rounds, checks: 6, cold, budget: Some(budget), counting: Some(counting), ..KernelOptions::default() };
         Ok(measure::kernels(&self.engine, &self.watch, case, self.precision, ours, &options)?)
@@ -200,7 +205,7 @@ impl Bench {
                 if ours.is_empty() {
                     break CaseResult { case: *case, precision: self.precision, clock: self.watch.clock(), candidates: Vec::new() };
                 }
-                break self.here(case, ours, Effort { budget: Duration::from_secs_f64(seconds.max(1.0)), ..effort })?;
+                break self.measure_here(case, ours, Effort { budget: Duration::from_secs_f64(seconds.max(1.0)), ..effort })?;
             }
             let job = self.job(case, ours, own, &left, 0.9 * seconds, effort);
             // What is begun in time may end: compilers take theirs.

@@ -1,15 +1,14 @@
 //! `mobilenet lab separable`: the papers' claim on the user's own GPU.
 
-use super::bench::{Bench, Effort};
+use super::bench::Bench;
 use super::seconds;
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::options::DeviceOptions;
 use crate::output::{Output, Table, us};
-use mobilenet_wgpu::kernel::Case;
-use mobilenet_wgpu::lab::{self, Fastest, MultiplierPoint, SeparableTimes, plot};
+use mobilenet_wgpu::lab::{self, Fastest, MultiplierPoint, SeparableBench, SeparableTimes, plot};
 use serde_json::json;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 const NOTES: &str = "\
 For each separable layer of MobileNet V1: the standard 3x3 convolution of the same shape against the depthwise and the
@@ -57,26 +56,26 @@ pub struct Arguments {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let bench = Bench::open(&arguments.device, &[], false)?;
-    let mut timer = Timer { arguments, bench, start: Instant::now(), known: Vec::new(), left_out: 0 };
-    let adapter = timer.bench.engine.profile().name.clone();
+    let (adapter, precision) = (bench.engine.profile().name.clone(), bench.precision);
+    let mut separable = SeparableBench::new(bench.here(), arguments.rounds, arguments.budget);
     let mut out = Output::new();
     let drawn = if arguments.sweep {
-        let points = sweep(arguments, &mut timer)?;
+        let points = separable.multipliers(&arguments.widths, &arguments.resolutions, arguments.batch)?;
         if arguments.json {
-            out.json_pretty(&json!({"adapter": adapter, "precision": timer.bench.precision, "batch": arguments.batch, "points": points}))?;
+            out.json_pretty(&json!({"adapter": adapter, "precision": precision, "batch": arguments.batch, "points": points}))?;
         } else {
             points_table(&points).write(&mut out)?;
         }
         plot::multipliers(&points, &format!("MobileNet V1's separable layers on {adapter}"))
     } else {
-        let layers = layers(arguments, &mut timer)?;
+        let layers = separable.layers(arguments.width, arguments.resolution, arguments.batch)?;
         let totals = lab::separable_totals(&layers);
         if arguments.json {
             let [macs, time, pair, standard] = totals.unwrap_or([f64::NAN; 4]);
             let sums = json!({"mac_ratio": macs, "time_ratio": time, "separable_ns": pair, "standard_ns": standard});
             let rows: Vec<_> =
                 layers.iter().map(|l| json!({"times": l, "separable_ns": l.pair_ns(), "time_ratio": l.time_ratio()})).collect();
-            out.json_pretty(&json!({"adapter": adapter, "precision": timer.bench.precision, "width": arguments.width,
+            out.json_pretty(&json!({"adapter": adapter, "precision": precision, "width": arguments.width,
                 "resolution": arguments.resolution, "batch": arguments.batch, "layers": rows, "sum": sums}))?;
         } else {
             layers_table(&layers).write(&mut out)?;
@@ -95,58 +94,13 @@ pub fn run(arguments: &Arguments) -> Outcome {
         plot::separable(&layers, &title)
     };
     out.flush()?;
-    if timer.left_out > 0 {
-        tell(&format!("note: no time was left for {} cases\nnext: a larger --budget", timer.left_out));
+    if separable.left_out > 0 {
+        tell(&format!("note: no time was left for {} cases\nnext: a larger --budget", separable.left_out));
     }
     if let Some(file) = &arguments.plot {
         std::fs::write(file, drawn).map_err(|e| Failure::new(format!("--plot {}: cannot be written: {e}", file.display())))?;
     }
     Ok(Status::Good)
-}
-
-/// Measures cases, each once.
-struct Timer<'a> {
-    arguments: &'a Arguments,
-    bench: Bench,
-    start: Instant,
-    known: Vec<(Case, Option<Fastest>)>,
-    left_out: usize,
-}
-
-impl Timer<'_> {
-    fn fastest(&mut self, case: &Case) -> Outcome<Option<Fastest>> {
-        if let Some((_, known)) = self.known.iter().find(|(c, _)| c == case) {
-            return Ok(known.clone());
-        }
-        let left = self.arguments.budget.saturating_sub(self.start.elapsed());
-        if left.is_zero() {
-            self.left_out += 1;
-            return Ok(None);
-        }
-        let effort = Effort { rounds: self.arguments.rounds, cold: false, budget: left };
-        let applies = self.bench.ours(case.op).iter().any(|v| v.check(case, self.bench.precision, self.bench.engine.profile()).is_ok());
-        let found = if applies {
-            let entry = self.bench.measure(case, None, effort)?;
-            entry.result.best().and_then(|c| Some(Fastest { variant: c.label(), ns: c.ns()? }))
-        } else {
-            None
-        };
-        self.known.push((*case, found.clone()));
-        Ok(found)
-    }
-}
-
-fn layers(arguments: &Arguments, timer: &mut Timer<'_>) -> Outcome<Vec<SeparableTimes>> {
-    let mut measured = Vec::new();
-    for layer in lab::separable_layers(arguments.width, arguments.resolution, arguments.batch)? {
-        let mut times = SeparableTimes::new(layer);
-        times.depthwise = timer.fastest(&times.layer.depthwise)?;
-        times.pointwise = timer.fastest(&times.layer.pointwise)?;
-        times.fused = timer.fastest(&times.layer.fused)?;
-        times.standard = timer.fastest(&times.layer.standard)?;
-        measured.push(times);
-    }
-    Ok(measured)
 }
 
 fn layers_table(layers: &[SeparableTimes]) -> Table {
@@ -168,26 +122,6 @@ fn layers_table(layers: &[SeparableTimes]) -> Table {
         ]);
     }
     table
-}
-
-fn sweep(arguments: &Arguments, timer: &mut Timer<'_>) -> Outcome<Vec<MultiplierPoint>> {
-    let widest = arguments.widths.iter().copied().fold(0.0, f32::max);
-    let largest = arguments.resolutions.iter().copied().max().unwrap_or(224);
-    let mut settings: Vec<(f32, u32)> = arguments.widths.iter().map(|w| (*w, largest)).collect();
-    settings.extend(arguments.resolutions.iter().filter(|r| **r != largest).map(|r| (widest, *r)));
-    let mut points = Vec::new();
-    for (width, resolution) in settings {
-        let [equation, macs] = lab::multiplied(width, resolution)?;
-        let mut ns = Some(0.0);
-        for layer in lab::separable_layers(width, resolution, arguments.batch)? {
-            let mut times = SeparableTimes::new(layer);
-            times.depthwise = timer.fastest(&times.layer.depthwise)?;
-            times.pointwise = timer.fastest(&times.layer.pointwise)?;
-            ns = ns.zip(times.separate_ns()).map(|(a, b)| a + b);
-        }
-        points.extend(ns.map(|ns| MultiplierPoint { width, resolution, equation, macs, ns }));
-    }
-    Ok(points)
 }
 
 fn points_table(points: &[MultiplierPoint]) -> Table {
