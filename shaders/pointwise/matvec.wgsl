@@ -1,9 +1,9 @@
 // Matrix-vector product: a pointwise convolution or linear layer on very few pixels (the classifier at batch 1).
 //
-// Bindings   input [pixels][in_c4], weights [4 in_c4][out_c4], bias [out_c4],
-//            residual as output (any buffer if layer.residual = 0), output [pixels][out_c4]; all vec4 of channels
-// Mapping    A workgroup of 8 x SLICES makes 1 pixel x 32 channels: 8 channel quads (128 contiguous bytes of a weight row) x SLICES slices
-//            of the input channels, summed through workgroup memory. Dispatch (ceil(out_c4 / 8), pixels, 1), y folded into z beyond 65,535.
+// Bindings   input [pixels][in_c4], weights [tile][4 in_c4][8] (a tile is 32 output channels, one stream from end to end; zeros past
+//            the last channel), bias [out_c4], residual as output (any buffer if layer.residual = 0), output [pixels][out_c4]; all vec4 of channels
+// Mapping    A workgroup of 8 x SLICES makes 1 pixel x 32 channels: 8 channel quads x SLICES slices of the input channels, summed through
+//            workgroup memory; together they read their tile of the weights from end to end, once. Dispatch (ceil(out_c4 / 8), pixels, 1), y folded into z beyond 65,535.
 // Where      One to three pixels: nothing is reused but the weights' cache lines, so bytes of weights are the bound.
 
 const SLICES = 8u;  // a row of the table may put another number here
@@ -35,11 +35,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_id) i
   let n = min(quad, layer.out_c4 - 1u);
   let pixel = min(group.y + group.z * groups.y, layer.pixels - 1u);
   var sum = vec4<accum_t>();
-  for (var k = id.y; k < layer.in_c4; k += SLICES) {
-    let j = k * 4u * layer.out_c4 + n;
+  let slice = (layer.in_c4 + SLICES - 1u) / SLICES;
+  for (var k = id.y * slice; k < min((id.y + 1u) * slice, layer.in_c4); k++) {
+    let j = (group.x * layer.in_c4 + k) * 32u + id.x;
     let x = vec4<compute_t>(input[pixel * layer.in_c4 + k]);
-    sum += vec4<accum_t>(x.x * vec4<compute_t>(weights[j]) + x.y * vec4<compute_t>(weights[j + layer.out_c4])
-      + x.z * vec4<compute_t>(weights[j + 2u * layer.out_c4]) + x.w * vec4<compute_t>(weights[j + 3u * layer.out_c4]));
+    sum += vec4<accum_t>(x.x * vec4<compute_t>(weights[j]) + x.y * vec4<compute_t>(weights[j + 8u])
+      + x.z * vec4<compute_t>(weights[j + 16u]) + x.w * vec4<compute_t>(weights[j + 24u]));
   }
   partial[id.y * 8u + id.x] = sum;
   workgroupBarrier();

@@ -86,6 +86,12 @@ impl DeviceProfile {
         }
     }
 
+    /// Whether the driver is a Mesa whose version begins with a lower number than `major`.
+    pub(crate) fn mesa_before(&self, major: u32) -> bool {
+        let version = self.driver.split("Mesa ").nth(1).and_then(|rest| rest.split('.').next());
+        version.and_then(|found| found.parse::<u32>().ok()).is_some_and(|found| found < major)
+    }
+
     /// A browser's device at WebGPU's default limits.
     pub fn web() -> Self {
         Self {

@@ -200,12 +200,18 @@ pub struct Variant {
     pub workgroups: Option<Workgroups>,
     /// What the cost model expects it to take, in nanoseconds; compared between variants of one case, not promised.
     pub cost: fn(&Case, &DeviceProfile) -> f64,
-    /// Milliseconds that llvmpipe takes to compile it (Mesa 25.0, 22.3 a third of that): what speaks against one more kernel in a
-    /// plan where pipelines are compiled in turn, at their first dispatch.
+    /// Milliseconds that llvmpipe takes to compile it (Mesa 25.0): what speaks against one more kernel in a plan where pipelines are
+    /// compiled in turn, at their first dispatch.
     pub compile_ms: f64,
 }
 
 impl Variant {
+    /// Nanoseconds that llvmpipe takes to compile it.
+    pub(crate) fn compile_ns(&self, profile: &DeviceProfile) -> f64 {
+        // Mesa 22.3 takes a third of 25.0's time: it writes loads as loops over lanes.
+        self.compile_ms * if profile.mesa_before(23) { 0.35e6 } else { 1e6 }
+    }
+
     /// How it is dispatched for a case.
     pub fn dispatch(&self, case: &Case, profile: &DeviceProfile) -> Geometry {
         self.workgroups.as_ref().map_or_else(|| (self.geometry)(case, profile), |workgroups| workgroups.geometry(case))

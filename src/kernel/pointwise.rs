@@ -109,7 +109,7 @@ pub(super) fn variants() -> Vec<Variant> {
             applies: subgroup8,
             geometry: |case, _| lanes(case, 28, 7),
             // Whole networks: 5 % less on Mesa 22.3, 0 to 7 % more on 25.0.
-            cost: |case, profile| lane_cost(case, profile, 28, if mesa_before_23(profile) { 0.95 } else { 1.03 }),
+            cost: |case, profile| lane_cost(case, profile, 28, if profile.mesa_before(23) { 0.95 } else { 1.03 }),
             compile_ms: 400.0,
             ..row(
                 OpKind::Pointwise,
@@ -158,6 +158,7 @@ fn matvec(name: &'static str, slices: u32) -> Variant {
         _ => (|case, profile| gpu_cost(case, profile, &Walk { slices: 32, turn_ns: 400.0, rate: 0.1, llvmpipe: 1.2 }), "1/32"),
     };
     Variant {
+        packing: Packing::Tiles32,
         invocations: 8 * slices,
         workgroup_memory: 128 * slices,
         applies: |case, _| {
@@ -218,13 +219,6 @@ fn gpu_cost(case: &Case, profile: &DeviceProfile, walk: &Walk) -> f64 {
     let turns = f64::from(case.input.c4().div_ceil(walk.slices)) * walk.turn_ns;
     let sum = if walk.slices > 1 { f64::from(walk.slices) * 70.0 } else { 0.0 };
     launch + ((turns + sum) * wait).max(macs / (macs_per_ns * walk.rate) * (full / threads).max(1.0))
-}
-
-/// Whether the driver is a Mesa whose version begins with a number below 23.
-#[cfg(not(target_arch = "wasm32"))]
-fn mesa_before_23(profile: &DeviceProfile) -> bool {
-    let version = profile.driver.split("Mesa ").nth(1).and_then(|rest| rest.split('.').next());
-    version.and_then(|major| major.parse::<u32>().ok()).is_some_and(|major| major < 23)
 }
 
 /// Nanoseconds of the subgroup kernels: whole tiles of pixels and 32 channels count.

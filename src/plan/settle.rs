@@ -18,7 +18,7 @@ pub(super) fn settle(choices: &mut [Option<Choice>], runs: u32, profile: &Device
         return;
     }
     for op in OpKind::ALL {
-        let compile = compile_times(choices, op, variants);
+        let compile = compile_times(choices, op, profile, variants);
         if compile.len() > 1 && compile.len() <= MOST {
             let kept = cheapest(choices, op, &compile, f64::from(runs));
             take(choices, op, &kept, &compile, variants);
@@ -27,11 +27,11 @@ pub(super) fn settle(choices: &mut [Option<Choice>], runs: u32, profile: &Device
 }
 
 /// The kernels that steps of `op` could take, each with nanoseconds of compiling.
-fn compile_times(choices: &[Option<Choice>], op: OpKind, variants: &[Variant]) -> BTreeMap<usize, f64> {
+fn compile_times(choices: &[Option<Choice>], op: OpKind, profile: &DeviceProfile, variants: &[Variant]) -> BTreeMap<usize, f64> {
     let mut compile = BTreeMap::new();
     for choice in of(choices, op) {
         for rival in &choice.rivals {
-            compile.insert(rival.row, variants[rival.row].compile_ms * 1e6);
+            compile.insert(rival.row, variants[rival.row].compile_ns(profile));
         }
     }
     // What is in the plan whatever is decided here costs nothing more.

@@ -2,9 +2,12 @@
 
 use super::plot;
 use crate::failure::{Failure, Outcome};
+use crate::lab::roof;
 use crate::output::{Output, Table, bar};
 use mobilenet_wgpu::Tensor;
 use mobilenet_wgpu::engine::{Input, Session};
+use mobilenet_wgpu::kernel::Precision;
+use mobilenet_wgpu::lab::Roof;
 use mobilenet_wgpu::measure::{self, Profile, RunOptions};
 use std::path::Path;
 
@@ -20,20 +23,27 @@ pub fn run(session: &mut Session, input: &Tensor, options: &RunOptions, json: bo
     if json {
         out.json_pretty(&profile)?;
     } else {
-        table(&profile).write(&mut out)?;
+        let roof = roof::known(session.engine());
+        table(&profile, roof.as_ref(), session.plan().precision).write(&mut out)?;
         out.line("")?;
         kinds(&profile).write(&mut out)?;
         out.line(format!("\nsteps {:.3} ms, whole runs {:.3} ms (median)", profile.sum / 1e6, profile.whole / 1e6))?;
-        out.line(format!("measured by {}", profile.method))?;
+        let more = if roof.is_none() { "; `mobilenet lab roof` adds the share of what the adapter can do" } else { "" };
+        out.line(format!("measured by {}{more}", profile.method))?;
     }
     out.flush()
 }
 
-fn table(profile: &Profile) -> Table {
-    let mut table = Table::new(&["node", "kernel", "us", "share", "", "GFLOP/s", "GB/s"], &[2, 3, 5, 6]);
+fn table(profile: &Profile, roof: Option<&Roof>, precision: Precision) -> Table {
+    let headings = ["node", "kernel", "us", "share", "", "GFLOP/s", "GB/s", "of roof"];
+    let mut table = Table::new(&headings[..if roof.is_some() { 8 } else { 7 }], &[2, 3, 5, 6, 7]);
     let longest = profile.steps.iter().map(|s| s.share).fold(0.0, f64::max);
     for step in &profile.steps {
-        table.row([
+        let of_roof = roof.map(|roof| {
+            let standing = roof.standing(step.gflops * step.ns, step.gbytes * step.ns, step.ns, precision);
+            format!("{:.0} %", standing.share * 100.0)
+        });
+        let row = [
             step.node.clone(),
             format!("{}/{}", step.op, step.variant),
             format!("{:.1}", step.ns / 1e3),
@@ -41,7 +51,8 @@ fn table(profile: &Profile) -> Table {
             bar((step.share / longest.max(1e-9)) as f32, 16),
             if step.gflops > 0.0 { format!("{:.1}", step.gflops) } else { String::new() },
             if step.gbytes > 0.0 { format!("{:.1}", step.gbytes) } else { String::new() },
-        ]);
+        ];
+        table.row(row.into_iter().chain(of_roof));
     }
     table
 }
