@@ -164,20 +164,17 @@ fn keys_clicks_and_drops_reach_the_window() {
 
     // The first entry of the list of models: the built-in one again.
     let below = |screen: &image::RgbImage| image::imageops::crop_imm(screen, 860, 76, 300, 20).to_image();
-    user.click([1000, 61]).unwrap();
-    let open = user.wait("the list of models", |screen| below(screen) != below(&with_model)).unwrap();
+    let open = user.click_for("the list of models", [1000, 61], |screen| below(screen) != below(&with_model)).unwrap();
     open.save(folder.join("models.png")).unwrap();
-    user.click([1000, 88]).unwrap();
     let name = |screen: &image::RgbImage| image::imageops::crop_imm(screen, 860, 52, 280, 18).to_image();
-    let chosen = user.wait("the built-in model", |screen| name(screen) != name(&with_model)).unwrap();
+    let chosen = user.click_for("the built-in model", [1000, 88], |screen| name(screen) != name(&with_model)).unwrap();
     chosen.save(folder.join("chosen.png")).unwrap();
 
     if two.is_some() {
-        user.click([1000, 25]).unwrap();
         let beneath = |screen: &image::RgbImage| image::imageops::crop_imm(screen, 860, 38, 300, 10).to_image();
-        let open = user.wait("the list of adapters", |screen| beneath(screen) != beneath(&chosen)).unwrap();
+        let open = user.click_for("the list of adapters", [1000, 25], |screen| beneath(screen) != beneath(&chosen)).unwrap();
         open.save(folder.join("adapters.png")).unwrap();
-        user.click([1000, 75]).unwrap();
+        user.click_for("the list of adapters closed", [1000, 75], |screen| beneath(screen) == beneath(&chosen)).unwrap();
         // Everything is made anew, the window too.
         std::thread::sleep(std::time::Duration::from_secs(1));
         let _ = user.window("mobilenet").unwrap();

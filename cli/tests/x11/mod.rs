@@ -82,7 +82,7 @@ impl User {
     }
 
     /// Clicks at a place of the screen.
-    pub fn click(&self, place: [i16; 2]) -> Done {
+    fn click(&self, place: [i16; 2]) -> Done {
         self.fake(MOTION_NOTIFY_EVENT, 0, place)?;
         for kind in [BUTTON_PRESS_EVENT, BUTTON_RELEASE_EVENT] {
             // So that a frame sees it between.
@@ -150,8 +150,23 @@ impl User {
 
     /// Waits until the screen is as it should be, and gives it.
     pub fn wait(&self, what: &str, is: impl Fn(&image::RgbImage) -> bool) -> Done<image::RgbImage> {
-        let start = Instant::now();
+        self.wait_doing(what, is, || Ok(()))
+    }
+
+    /// Clicks at a place until the screen is as it should be, and gives it: to a program that was held up for a second between press
+    /// and release it was no click.
+    pub fn click_for(&self, what: &str, place: [i16; 2], is: impl Fn(&image::RgbImage) -> bool) -> Done<image::RgbImage> {
+        self.wait_doing(what, is, || self.click(place))
+    }
+
+    /// Does something, now and every ten seconds, until the screen is as it should be.
+    fn wait_doing(&self, what: &str, is: impl Fn(&image::RgbImage) -> bool, act: impl Fn() -> Done) -> Done<image::RgbImage> {
+        let (start, mut acted) = (Instant::now(), None::<Instant>);
         loop {
+            if acted.is_none_or(|at| at.elapsed().as_secs() >= 10) {
+                act()?;
+                acted = Some(Instant::now());
+            }
             let screen = self.screen()?;
             if is(&screen) {
                 return Ok(screen);
