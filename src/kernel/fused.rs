@@ -4,6 +4,8 @@
 
 use super::depthwise::{no_residual, small_filters};
 use super::{Case, Geometry, OpKind, Variant, fold, row};
+#[cfg(not(target_arch = "wasm32"))]
+use super::{Packing, pointwise::subgroup8};
 
 macro_rules! shader {
     ($name:literal) => {
@@ -13,6 +15,8 @@ macro_rules! shader {
 
 pub(super) fn variants() -> Vec<Variant> {
     let sixteen = shader!("separable/workgroup_16");
+    #[cfg(not(target_arch = "wasm32"))]
+    let lanes = shader!("separable/subgroup8_28");
     let square = shader!("inverted_residual/workgroup_4x4");
     let wide = shader!("inverted_residual/workgroup_8x4");
     vec![
@@ -26,6 +30,7 @@ pub(super) fn variants() -> Vec<Variant> {
                 let [y, z] = fold(case.pixels().div_ceil(16));
                 Geometry { workgroups: [case.output.c4().div_ceil(32), y, z], rows: 0, rounds: 0 }
             },
+            compile_ms: 1400.0,
             ..row(
                 OpKind::Separable,
                 "workgroup_16",
@@ -34,10 +39,34 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: 8 pixels x 4 channels; workgroup: 16 pixels x 128 channels, the depthwise part 32 channels at a time",
             )
         },
+        // Subgroups of 8 are llvmpipe's, which no browser has.
+        #[cfg(not(target_arch = "wasm32"))]
+        Variant {
+            packing: Packing::Tiles32,
+            invocations: 8,
+            applies: |case, profile| {
+                subgroup8(case, profile)?;
+                small_filters(case)?;
+                no_residual(case)
+            },
+            geometry: |case, _| {
+                let tiles = case.output.width.div_ceil(4) * case.output.height.div_ceil(7) * case.batch;
+                Geometry { workgroups: [case.output.c4().div_ceil(8), tiles, 1], rows: 0, rounds: 7 }
+            },
+            compile_ms: 700.0,
+            ..row(
+                OpKind::Separable,
+                "subgroup8_28",
+                lanes.0,
+                lanes.1,
+                "thread: 28 pixels x 4 channels, of both parts in turn; workgroup (one subgroup of 8): 4 x 7 pixels x 32 channels",
+            )
+        },
         Variant {
             workgroup_memory: (9 * 9 + 16) * 64,
             applies: |case, _| small_filters(case),
             geometry: |case, _| tiles(case, 4, 4),
+            compile_ms: 1750.0,
             ..row(
                 OpKind::InvertedResidual,
                 "workgroup_4x4",
@@ -50,6 +79,7 @@ pub(super) fn variants() -> Vec<Variant> {
             workgroup_memory: (17 * 9 + 32) * 64,
             applies: |case, _| small_filters(case),
             geometry: |case, _| tiles(case, 8, 4),
+            compile_ms: 1450.0,
             ..row(
                 OpKind::InvertedResidual,
                 "workgroup_8x4",
