@@ -133,7 +133,7 @@ pub(super) fn variants() -> Vec<Variant> {
                 let whole = f64::from(tiles.next_multiple_of(2)) / f64::from(tiles);
                 lane_cost(case, profile, 28, whole * if profile.mesa_before(23) { 0.87 } else { 1.5 })
             },
-            compile_ms: 400.0,
+            compile_ms: 600.0,
             ..row(
                 OpKind::Pointwise,
                 "subgroup8_28x64",
