@@ -260,16 +260,18 @@ mod tests {
     use crate::graph::Shape;
 
     #[test]
-    fn pairs_of_rows_are_for_mesa_22() {
-        let case = Case::plain(OpKind::Pointwise, 4, Shape::new(14, 14, 64), Shape::new(14, 14, 384));
+    fn larger_tiles_and_pairs_of_rows_are_for_mesa_22() {
         let table = variants();
-        let cheapest = |driver: &str| {
+        let cheapest = |driver: &str, outputs: u32| {
+            let case = Case::plain(OpKind::Pointwise, 4, Shape::new(14, 14, 64), Shape::new(14, 14, outputs));
             let profile = DeviceProfile { driver: driver.into(), ..DeviceProfile::llvmpipe() };
             let cost = |v: &Variant| (v.cost)(&case, &profile);
             table.iter().min_by(|a, b| cost(a).total_cmp(&cost(b))).unwrap().name.to_string()
         };
-        assert_eq!(cheapest("llvmpipe Mesa 22.3.6 (LLVM 15.0.6)"), "subgroup8_28_u64");
-        assert_eq!(cheapest("llvmpipe Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6)"), "subgroup8_28");
-        assert_eq!(cheapest("none"), "subgroup8_28");
+        // Tiles of 64 channels where they are whole.
+        assert_eq!(cheapest("llvmpipe Mesa 22.3.6 (LLVM 15.0.6)", 384), "subgroup8_28x64");
+        assert_eq!(cheapest("llvmpipe Mesa 22.3.6 (LLVM 15.0.6)", 96), "subgroup8_28_u64");
+        assert_eq!(cheapest("llvmpipe Mesa 25.0.7-2~bpo12+1 (LLVM 15.0.6)", 384), "subgroup8_28");
+        assert_eq!(cheapest("none", 384), "subgroup8_28");
     }
 }
