@@ -130,7 +130,7 @@ impl Entry {
             rate(self.bytes),
             c.moved_bytes().map(|bytes| rate(bytes as f64)).unwrap_or_default(),
             share.unwrap_or_default(),
-            format!("{x}x{y}x{z}"),
+            if x > 0 { format!("{x}x{y}x{z}") } else { String::new() },
             c.compile.map(|ns| format!("{:.1}", ns / 1e6)).unwrap_or_default(),
             c.error.map(|e| format!("{e:.1e}")).unwrap_or_default(),
         ]

@@ -101,7 +101,8 @@ pub struct CandidateResult {
     pub parameters: BTreeMap<String, f64>,
     /// Of its source and parameters, so that an edited kernel is known as another one.
     pub fingerprint: String,
-    /// Workgroups.
+    /// Workgroups; zeros in records that leave them out.
+    #[serde(default, skip_serializing_if = "no_workgroups")]
     pub workgroups: [u32; 3],
     /// Whether it is right.
     #[serde(flatten)]
@@ -121,6 +122,10 @@ pub struct CandidateResult {
     /// Times with the caches flushed before each dispatch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cold: Option<Times>,
+}
+
+fn no_workgroups(workgroups: &[u32; 3]) -> bool {
+    *workgroups == [0; 3]
 }
 
 impl CandidateResult {

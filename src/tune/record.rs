@@ -150,14 +150,19 @@ impl TuningRecord {
         format!("{{\"version\":{},\"device\":{device},{info}\"cases\":{{\n{cases}\n}}}}\n", self.version)
     }
 
-    /// The record as it ships: times rounded to nanoseconds, without cases' fields that their keys tell.
+    /// The record as it ships: times in whole nanoseconds, and without what plans never ask for: cases' fields that their keys tell,
+    /// workgroups, errors, compile times, bytes, times with cold caches, and candidates that took more than four times as long as the
+    /// fastest.
     pub fn compact(&self) -> Self {
         let mut record = self.clone();
         for case in record.cases.values_mut() {
             case.case = None;
+            let least = case.candidates.iter().filter_map(CandidateResult::ns).fold(f64::INFINITY, f64::min);
+            case.candidates.retain(|candidate| candidate.ns().is_none_or(|ns| ns <= 4.0 * least));
             for candidate in &mut case.candidates {
-                candidate.compile = candidate.compile.map(f64::round);
-                for times in candidate.warm.iter_mut().chain(&mut candidate.cold) {
+                (candidate.workgroups, candidate.error, candidate.compile, candidate.cold) = ([0; 3], None, None, None);
+                candidate.moved.clear();
+                if let Some(times) = &mut candidate.warm {
                     [&mut times.min, &mut times.p10, &mut times.median, &mut times.p90].into_iter().for_each(|t| *t = t.round());
                 }
             }

@@ -48,7 +48,7 @@ pub struct Arguments {
     /// The record's file [default: the tool's own, which later runs find]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Leave out what only people read, as records do that ship with the program
+    /// Leave out what plans never ask for, as records do that ship with the program
     #[arg(long, requires = "output")]
     compact: bool,
     /// One JSON object
