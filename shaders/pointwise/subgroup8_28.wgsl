@@ -5,6 +5,7 @@
 // Mapping    A workgroup is one subgroup of 8 (required: min = max = 8) and makes a tile of 28 pixels x 32 channels.
 //            Dispatch (ceil(out_c4 / 8), ceil(pixels / 28), 1). layer.rounds = 7: a loop bound the compiler cannot see, so
 //            that it does not unroll the stores (compile time there is load and store sites).
+//            Loops test at their end: llvmpipe runs the body of one that tests first once more, masked.
 // Where      Mesa's software Vulkan driver (llvmpipe), whose subgroups are 8 wide: faster than the 14-pixel twin in the steady state, slower to compile.
 
 alias storage_t = f32;
@@ -56,7 +57,8 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
   var c14 = b; var c15 = b; var c16 = b; var c17 = b; var c18 = b; var c19 = b; var c20 = b;
   var c21 = b; var c22 = b; var c23 = b; var c24 = b; var c25 = b; var c26 = b; var c27 = b;
 
-  for (var k = 0u; k < layer.in_c4; k++) {
+  var k = 0u;
+  loop {
     let a0 = vec4<compute_t>(input[i0]); i0 += 1u;
     let a1 = vec4<compute_t>(input[i1]); i1 += 1u;
     let a2 = vec4<compute_t>(input[i2]); i2 += 1u;
@@ -91,11 +93,13 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     c25 = mad(c25, subgroupBroadcast(a3, 1u), w0, w1, w2, w3);
     c26 = mad(c26, subgroupBroadcast(a3, 2u), w0, w1, w2, w3);
     c27 = mad(c27, subgroupBroadcast(a3, 3u), w0, w1, w2, w3);
+    continuing { k += 1u; break if k >= layer.in_c4; }
   }
 
   if (n >= layer.out_c4) { return; }
   // 4 store sites instead of 28: the accumulators move up 4 places a round.
-  for (var r = 0u; r < layer.rounds; r++) {
+  var r = 0u;
+  loop {
     store(pixel + 4u * r, n, c0);
     store(pixel + 4u * r + 1u, n, c1);
     store(pixel + 4u * r + 2u, n, c2);
@@ -104,5 +108,6 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     c7 = c11; c8 = c12; c9 = c13; c10 = c14; c11 = c15; c12 = c16; c13 = c17;
     c14 = c18; c15 = c19; c16 = c20; c17 = c21; c18 = c22; c19 = c23; c20 = c24;
     c21 = c25; c22 = c26; c23 = c27;
+    continuing { r += 1u; break if r >= layer.rounds; }
   }
 }

@@ -3,9 +3,11 @@
 //! They are taken only where a record has measured them faster than the separate kernels, or the caller asks for them.
 
 use super::depthwise::{no_residual, small_filters};
+#[cfg(not(target_arch = "wasm32"))]
+use super::{Applies, Packing, pointwise::subgroup8};
 use super::{Case, Geometry, OpKind, Variant, fold, row};
 #[cfg(not(target_arch = "wasm32"))]
-use super::{Packing, pointwise::subgroup8};
+use crate::gpu::DeviceProfile;
 
 macro_rules! shader {
     ($name:literal) => {
@@ -88,7 +90,48 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: 8 pixels x 4 channels; workgroup: 8 x 4 pixels x 64 channels, 16 hidden channels at a time",
             )
         },
+        #[cfg(not(target_arch = "wasm32"))]
+        registers("subgroup8_s1", 1),
+        #[cfg(not(target_arch = "wasm32"))]
+        registers("subgroup8_s2", 2),
     ]
+}
+
+/// An inverted residual through registers, a pipeline for each stride.
+#[cfg(not(target_arch = "wasm32"))]
+fn registers(name: &'static str, stride: u32) -> Variant {
+    let (file, source) = shader!("inverted_residual/subgroup8");
+    let (applies, geometry, compile_ms, summary): (Applies, fn(&Case, &DeviceProfile) -> Geometry, _, _) = match stride {
+        1 => (|case, profile| lanes_at(case, profile, 1), |case, _| lane_tiles(case, 7), 1250.0, "7 x 7 pixels x 32 channels"),
+        _ => (|case, profile| lanes_at(case, profile, 2), |case, _| lane_tiles(case, 4), 870.0, "4 x 4 pixels x 32 channels"),
+    };
+    Variant {
+        packing: Packing::Tiles32,
+        invocations: 8,
+        applies,
+        geometry,
+        compile_ms,
+        ..row(
+            OpKind::InvertedResidual,
+            name,
+            file,
+            source.replace("const STRIDE = 0u;", &format!("const STRIDE = {stride}u;")),
+            format!("thread: as many pixels x 4 channels; workgroup (one subgroup of 8): {summary}, 32 hidden channels at a time"),
+        )
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn lanes_at(case: &Case, profile: &DeviceProfile, stride: u32) -> Result<(), &'static str> {
+    subgroup8(case, profile)?;
+    small_filters(case)?;
+    if case.stride == stride { Ok(()) } else { Err("it is for another stride") }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn lane_tiles(case: &Case, side: u32) -> Geometry {
+    let tiles = case.output.width.div_ceil(side) * case.output.height.div_ceil(side);
+    Geometry { workgroups: [case.output.c4().div_ceil(8), tiles, case.batch], rows: 0, rounds: 0 }
 }
 
 fn tiles(case: &Case, width: u32, height: u32) -> Geometry {
