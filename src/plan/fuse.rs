@@ -11,42 +11,36 @@ use std::collections::BTreeMap;
 
 /// Fuses the blocks of `graph` that are better off as one dispatch on this device.
 pub(super) fn fuse(graph: &Graph, profile: &DeviceProfile, variants: &[Variant], options: &PlanOptions) -> Graph {
-    let judge = |graph: &Graph, candidate: &Candidate| judge(graph, candidate, profile, variants, options);
-    // What each kernel would gain in all blocks together. Where pipelines are compiled in turn, that pays for its own.
+    let gain = |graph: &Graph, candidate: &Candidate| gain(graph, candidate, profile, variants, options).filter(|(_, ns)| *ns > 0.0);
+    if !profile.compiles_at_dispatch {
+        return fuse_blocks(graph, |graph, candidate| gain(graph, candidate).is_some());
+    }
+    // Where pipelines are compiled in turn, what a kernel gains in all blocks together pays for its own.
     let mut gains = BTreeMap::<usize, f64>::new();
-    fuse_blocks(graph, |graph, candidate| match judge(graph, candidate) {
-        Some(Judgement::Gain { row, ns }) if ns > 0.0 => {
-            *gains.entry(row).or_default() += ns;
-            true
-        }
-        judgement => judgement == Some(Judgement::Preferred),
+    fuse_blocks(graph, |graph, candidate| {
+        let gained = gain(graph, candidate);
+        gained.into_iter().for_each(|(row, ns)| *gains.entry(row).or_default() += ns);
+        gained.is_some()
     });
-    let repays = |row: usize| {
-        let gained = gains.get(&row).copied().unwrap_or_default() * f64::from(options.runs);
-        !profile.compiles_at_dispatch || gained > variants[row].compile_ns(profile)
-    };
-    fuse_blocks(graph, |graph, candidate| match judge(graph, candidate) {
-        Some(Judgement::Gain { row, ns }) => ns > 0.0 && repays(row),
-        judgement => judgement == Some(Judgement::Preferred),
-    })
+    let runs = f64::from(options.runs.max(1));
+    gains.retain(|row, ns| *ns * runs > variants[*row].compile_ns(profile));
+    fuse_blocks(graph, |graph, candidate| gain(graph, candidate).is_some_and(|(row, _)| gains.contains_key(&row)))
 }
 
-/// What speaks for a block in one dispatch.
-#[derive(Clone, Copy, PartialEq)]
-enum Judgement {
-    /// The caller asked for it.
-    Preferred,
-    /// Nanoseconds less than its parts take, by the kernel in that row of the table.
-    Gain { row: usize, ns: f64 },
-}
-
-/// `None` if the fused kernel does not apply, or nothing is known of its time.
-fn judge(graph: &Graph, candidate: &Candidate, profile: &DeviceProfile, variants: &[Variant], options: &PlanOptions) -> Option<Judgement> {
+/// The kernel of a block in one dispatch, and the nanoseconds that it takes less than the block's parts: without end where the caller
+/// asked for it. `None` if no kernel applies, or nothing is known of its time.
+fn gain(
+    graph: &Graph,
+    candidate: &Candidate,
+    profile: &DeviceProfile,
+    variants: &[Variant],
+    options: &PlanOptions,
+) -> Option<(usize, f64)> {
     let batch = options.batch.max(1);
     let case = Case::of(graph, &candidate.fused, batch)?;
     let row = choose(&candidate.fused.name, &case, profile, variants, options).ok()?.row;
     if options.prefer.iter().any(|p| p.op == case.op && p.variant == variants[row].name) {
-        return Some(Judgement::Preferred);
+        return Some((row, f64::INFINITY));
     }
     let fused = expected_ns(&case, row, profile, variants, options)?;
     let mut separate = 0.0;
@@ -56,7 +50,7 @@ fn judge(graph: &Graph, candidate: &Candidate, profile: &DeviceProfile, variants
         let row = choose(&node.name, &case, profile, variants, options).ok()?.row;
         separate += expected_ns(&case, row, profile, variants, options)?;
     }
-    Some(Judgement::Gain { row, ns: separate - fused })
+    Some((row, separate - fused))
 }
 
 #[cfg(test)]
