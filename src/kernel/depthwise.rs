@@ -1,5 +1,7 @@
 //! Depthwise convolutions.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::Precision;
 use super::{Case, Geometry, OpKind, Variant, eight_by_eight, row};
 use crate::gpu::{DeviceClass, DeviceProfile};
 
@@ -44,6 +46,29 @@ pub(super) fn variants() -> Vec<Variant> {
                 "shaders/depthwise/strip.wgsl",
                 include_str!("../../shaders/depthwise/strip.wgsl"),
                 "thread: a strip of 3 columns (2 at stride 2) x rows x 4 channels, every input loaded once; workgroup: 8 strips side by side in channels",
+            )
+        },
+        // Browsers have no 64-bit integers.
+        #[cfg(not(target_arch = "wasm32"))]
+        Variant {
+            precisions: &[Precision::F32],
+            int64: true,
+            applies: |case, _| {
+                small_filters(case)?;
+                no_residual(case)?;
+                if case.output.c4().is_multiple_of(2) { Ok(()) } else { Err("it is for whole eights of channels") }
+            },
+            geometry: pair_strips,
+            // On llvmpipe 0.6 to 0.86 of what `strip` takes; there is no other adapter that it was measured on.
+            cost: |case, profile| {
+                strip_cost(case, profile, 5, 4 - case.stride) * if profile.class == DeviceClass::Software { 0.72 } else { 2.0 }
+            },
+            compile_ms: 330.0,
+            ..strip(
+                "strip_u64",
+                "shaders/depthwise/strip_u64.wgsl",
+                include_str!("../../shaders/depthwise/strip_u64.wgsl"),
+                "thread: a strip of 3 columns (2 at stride 2) x rows x 8 channels; workgroup: 8 strips, side by side in channels, then in columns",
             )
         },
         Variant {
@@ -131,6 +156,14 @@ fn strips(case: &Case, profile: &DeviceProfile, wide: u32) -> Geometry {
     let rows = rows(case, profile);
     let bands = case.output.height.div_ceil(rows);
     Geometry { workgroups: [case.output.c4().div_ceil(8), case.output.width.div_ceil(wide), case.batch * bands], rows, rounds: 9 }
+}
+
+/// Strips of eight channels, one after another.
+#[cfg(not(target_arch = "wasm32"))]
+fn pair_strips(case: &Case, profile: &DeviceProfile) -> Geometry {
+    let Geometry { workgroups: [_, across, z], rows, rounds } = strips(case, profile, 4 - case.stride);
+    let x = (u64::from(case.output.c4() / 2) * u64::from(across)).div_ceil(8);
+    Geometry { workgroups: [u32::try_from(x).unwrap_or(u32::MAX), 1, z], rows, rounds }
 }
 
 fn strip_cost(case: &Case, profile: &DeviceProfile, columns: u32, wide: u32) -> f64 {
