@@ -152,7 +152,8 @@ fn work(jobs: &Mutex<Receiver<Job>>, backlog: &Backlog, limits: DecodeLimits) {
     }
 }
 
-fn size(picture: &Result<Picture, String>) -> u64 {
+/// Bytes of its pixels.
+pub fn size(picture: &Result<Picture, String>) -> u64 {
     picture.as_ref().map_or(0, |p| p.rgba().len() as u64)
 }
 

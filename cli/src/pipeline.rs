@@ -2,7 +2,7 @@
 //!
 //! What must hold: results come in the order of the list; a picture that fails costs its own result and no other's.
 
-use crate::decoder::{Decoded, Decoder, Next};
+use crate::decoder::{self, Decoded, Decoder, Next};
 use crate::failure::Outcome;
 use crate::interrupt;
 use crate::pictures::Place;
@@ -20,6 +20,9 @@ pub const IN_FLIGHT: usize = 2;
 
 /// How long a picture is waited for before the device is looked after.
 const PATIENCE: Duration = Duration::from_millis(1);
+
+/// Bytes of pixels after which a batch is closed: large photographs go a few at a time.
+const LARGEST_BATCH: u64 = 64 << 20;
 
 /// As few pictures are done before a bar would be read.
 const SMALLEST_BAR: usize = 16;
@@ -83,12 +86,15 @@ impl Pipeline<'_> {
 
     /// A batch of pictures; what the device finishes meanwhile is told.
     fn gather(&mut self, decoder: &mut Decoder) -> Outcome<Vec<Decoded>> {
-        let mut decoded = Vec::new();
+        let (mut decoded, mut bytes) = (Vec::new(), 0);
         // Whoever is interrupted finishes what is under way.
-        while decoded.len() < self.classifier.max_batch() && !interrupt::asked() {
+        while decoded.len() < self.classifier.max_batch() && bytes < LARGEST_BATCH && !interrupt::asked() {
             let patience = (!self.under_way.is_empty()).then_some(PATIENCE);
             match decoder.next_within(patience) {
-                Next::Decoded(picture) => decoded.push(*picture),
+                Next::Decoded(picture) => {
+                    bytes += decoder::size(&picture.1);
+                    decoded.push(*picture);
+                }
                 Next::End => break,
                 Next::NotYet => {
                     if self.under_way.front_mut().map_or(Ok(false), Batch::is_done)? {

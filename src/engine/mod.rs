@@ -188,7 +188,7 @@ impl Engine {
             return Err(Error::Tensor { name: weight.param.to_string(), message });
         }
         let packed = kernel::pack(&values, weight.shape, weight.packing, precision);
-        let buffer = Arc::new(pipelines::filled_buffer(&self.shared.device, &key.param, &packed)?);
+        let buffer = Arc::new(pipelines::weights_buffer(&self.shared.device, &self.shared.queue, &key.param, &packed)?);
         let mut weights = lock(&self.shared.weights);
         weights.retain(|_, b| b.strong_count() > 0);
         weights.insert(key, Arc::downgrade(&buffer));

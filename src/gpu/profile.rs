@@ -63,9 +63,11 @@ impl DeviceProfile {
     pub fn of(device: &wgpu::Device) -> Self {
         let (info, limits, features) = (device.adapter_info(), device.limits(), device.features());
         let web = info.backend == wgpu::Backend::BrowserWebGpu;
+        let compiles_at_dispatch = info.name.contains("llvmpipe");
+        let name = name(device, info.name.clone());
         let subgroups = features.contains(wgpu::Features::SUBGROUP) && info.subgroup_min_size == info.subgroup_max_size;
         Self {
-            class: class(&info),
+            class: class(info.device_type, &name),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
             backend: backend(&info),
             web,
@@ -74,7 +76,7 @@ impl DeviceProfile {
             int64: features.contains(wgpu::Features::SHADER_INT64) && !web,
             timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY),
             pipeline_cache: features.contains(wgpu::Features::PIPELINE_CACHE),
-            compiles_at_dispatch: info.name.contains("llvmpipe"),
+            compiles_at_dispatch,
             max_buffer_size: limits.max_buffer_size,
             max_storage_binding: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
@@ -82,7 +84,7 @@ impl DeviceProfile {
             max_workgroup_memory: limits.max_compute_workgroup_storage_size,
             max_invocations: limits.max_compute_invocations_per_workgroup,
             uniform_alignment: limits.min_uniform_buffer_offset_alignment,
-            name: name(device, info.name),
+            name,
         }
     }
 
@@ -201,15 +203,18 @@ pub(super) fn backend(info: &wgpu::AdapterInfo) -> String {
     }
 }
 
-fn class(info: &wgpu::AdapterInfo) -> DeviceClass {
-    let name = info.name.to_lowercase();
-    let mobile = ["adreno", "mali", "powervr", "apple a", "xclipse", "immortalis"].iter().any(|m| name.contains(m));
-    let software = ["llvmpipe", "swiftshader", "basic render", "warp"].iter().any(|m| name.contains(m));
-    match info.device_type {
+/// By the kind that the driver tells, or the name: browsers tell no kind, and often a vendor alone (`nvidia ampere`, `arm valhall`).
+fn class(kind: wgpu::DeviceType, name: &str) -> DeviceClass {
+    let name = name.to_lowercase();
+    let mobile = ["adreno", "qualcomm", "mali", "arm ", "powervr", "img-tec", "apple a", "xclipse", "samsung", "immortalis"];
+    let software = ["llvmpipe", "swiftshader", "basic render", "warp"];
+    let is_any = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    match kind {
         wgpu::DeviceType::Cpu => DeviceClass::Software,
-        _ if software => DeviceClass::Software,
-        _ if mobile => DeviceClass::Mobile,
+        _ if is_any(&software) => DeviceClass::Software,
         wgpu::DeviceType::DiscreteGpu => DeviceClass::Discrete,
+        _ if is_any(&mobile) => DeviceClass::Mobile,
+        wgpu::DeviceType::Other if is_any(&["nvidia", "geforce", "radeon rx"]) => DeviceClass::Discrete,
         _ => DeviceClass::Integrated,
     }
 }

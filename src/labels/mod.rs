@@ -50,13 +50,29 @@ impl Labels {
         let wnid = self.imagenet.and_then(|first| index.checked_sub(first)).and_then(|i| imagenet_wnids().get(i).copied());
         (label, wnid)
     }
-    /// The output whose label, or one of its comma-separated synonyms, or WordNet id is `name`, in any case.
+    /// The output whose label, or WordNet id, or first or other comma-separated synonym is `name`, in any case; the first one where
+    /// several are as good a match ([`find_all`](Self::find_all) has them all).
     pub fn find(&self, name: &str) -> Option<usize> {
+        self.find_all(name).first().copied()
+    }
+
+    /// All outputs that `name` means: those whose label it is, else whose WordNet id, else whose first synonym, else whose any synonym.
+    /// ImageNet has two `crane`s and several `panda`s.
+    pub fn find_all(&self, name: &str) -> Vec<usize> {
         let name = name.trim();
-        let exact = self.names.iter().position(|n| n.eq_ignore_ascii_case(name));
-        let wnid = || self.imagenet.and_then(|first| imagenet_wnids().iter().position(|w| *w == name).map(|i| i + first));
-        let synonym = || self.names.iter().position(|n| n.split(',').any(|s| s.trim().eq_ignore_ascii_case(name)));
-        exact.or_else(wnid).or_else(synonym)
+        let of = |is: &dyn Fn(&str) -> bool| -> Vec<usize> {
+            self.names.iter().enumerate().filter(|(_, label)| is(label)).map(|(index, _)| index).collect()
+        };
+        let wnid = self.imagenet.and_then(|first| imagenet_wnids().iter().position(|w| *w == name).map(|i| i + first));
+        [
+            of(&|label| label.eq_ignore_ascii_case(name)),
+            wnid.into_iter().collect(),
+            of(&|label| first_synonym(label).eq_ignore_ascii_case(name)),
+            of(&|label| label.split(',').any(|s| s.trim().eq_ignore_ascii_case(name))),
+        ]
+        .into_iter()
+        .find(|found| !found.is_empty())
+        .unwrap_or_default()
     }
     /// How many outputs have a name.
     pub fn len(&self) -> usize {
@@ -106,6 +122,10 @@ mod tests {
             assert_eq!(labels.find(name), Some(286), "{name}");
         }
         assert_eq!(labels.find("Tinca tinca"), Some(1));
+        // The first synonym before others: spiny lobsters are crayfish too, and bathtubs tubs.
+        let labels = Labels::imagenet(false);
+        assert_eq!(["crayfish", "gong", "tub"].map(|name| labels.find(name)), [Some(124), Some(577), Some(876)]);
+        assert_eq!([labels.find_all("crane"), labels.find_all("panda")], [vec![134, 517], vec![387, 388]]);
         assert_eq!(labels.find("no such thing"), None);
     }
 }

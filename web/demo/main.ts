@@ -36,8 +36,9 @@ async function load(weights: Weights): Promise<void> {
     });
     // The first run is the driver's to be slow in.
     await loaded.run(new OffscreenCanvas(8, 8).getContext("2d")!.canvas);
-    network?.dispose();
+    const before = network;
     network = loaded;
+    before?.dispose();
     const { info } = loaded;
     const place = info.backend === "webgpu" ? `on ${info.device?.name}` : "on the CPU, in WebAssembly";
     const note = info.note ? ` (${info.note})` : "";
@@ -147,10 +148,13 @@ const frames = {
 };
 
 async function startCamera(): Promise<void> {
+  if (!navigator.mediaDevices) return complain("this page has no camera: open it over https or on localhost");
+  camera.disabled = true; // a second click would start a second stream
   try {
     stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     video.srcObject = stream;
     await video.play();
+    camera.disabled = false;
     camera.setAttribute("aria-pressed", "true");
     camera.textContent = "Stop the camera";
     byId("top").setAttribute("aria-live", "off");
@@ -170,6 +174,7 @@ async function startCamera(): Promise<void> {
 function stopCamera(): void {
   stream?.getTracks().forEach((track) => track.stop());
   stream = undefined;
+  camera.disabled = false;
   frames.times = [];
   camera.setAttribute("aria-pressed", "false");
   camera.textContent = "Camera";

@@ -151,6 +151,9 @@ export class MobileNet {
   #native: Network | undefined;
   #info: Info;
   #inFlight: number;
+  /** Calls of the network under way, and the network that waits for them to end before it is freed. */
+  #busy = 0;
+  #leaving: Network | undefined;
   #waiting: (() => void)[] = [];
   #running = 0;
   #restored = false;
@@ -170,7 +173,7 @@ export class MobileNet {
     if (options.backend === "gpu" && !("gpu" in navigator)) {
       throw new NoWebGPUError("no-webgpu", "this browser has no WebGPU: use a current Chrome, Edge, Firefox or Safari over https, or the backend `auto`");
     }
-    const inFlight = options.inFlight ?? 3;
+    const inFlight = Math.max(1, Math.trunc(options.inFlight ?? 3) || 1);
     const [source] = await Promise.all([opened(weights, options), start(wasm)]);
     try {
       const incoming = new Incoming();
@@ -247,19 +250,39 @@ export class MobileNet {
   async #measured<T>(measure: (native: Network) => Promise<T>): Promise<T> {
     try {
       await this.#ready;
-      return await measure(this.#alive());
+      return await this.#use(measure);
     } catch (error) {
       throw typed(error);
     }
   }
 
-  /** Frees everything, the device too. */
+  /** Frees everything, the device too; what is under way ends with an error. */
   dispose(): void {
     const native = this.#native;
     if (!native) return;
     this.#native = undefined;
     (native.device() as GPUDevice | null)?.destroy();
-    native.free();
+    this.#leaving = native;
+    this.#leave();
+  }
+
+  /** Frees the network once nothing uses it: wasm-bindgen throws where a call is under way. */
+  #leave(): void {
+    if (this.#busy > 0) return;
+    this.#leaving?.free();
+    this.#leaving = undefined;
+  }
+
+  /** Calls the network; it is not freed meanwhile. */
+  async #use<T>(call: (native: Network) => Promise<T>): Promise<T> {
+    const native = this.#alive();
+    this.#busy += 1;
+    try {
+      return await call(native);
+    } finally {
+      this.#busy -= 1;
+      this.#leave();
+    }
   }
 
   async #submit(native: Network, picture: Sized): Promise<Outputs> {
@@ -288,11 +311,11 @@ export class MobileNet {
     try {
       await this.#ready;
       try {
-        return await run(this.#alive());
+        return await this.#use(run);
       } catch (error) {
         if (!(await this.#isLoss(error))) throw error;
         await this.#lose();
-        return await run(this.#alive());
+        return await this.#use(run);
       }
     } catch (error) {
       throw typed(error);
@@ -337,13 +360,12 @@ export class MobileNet {
   }
 
   async #restore(): Promise<void> {
-    const native = this.#alive();
     try {
-      await native.restore();
+      await this.#use((native) => native.restore());
     } catch (error) {
       throw new DeviceLostError("device-lost", `the GPU's device was lost and could not be replaced (${String(error)})`, { cause: error });
     }
-    this.#info = JSON.parse(native.info()) as Info;
+    this.#info = JSON.parse(this.#alive().info()) as Info;
     this.#watch();
   }
 }

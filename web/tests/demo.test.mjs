@@ -60,6 +60,7 @@ test("a checkpoint of the visitor's takes the place of the built-in model, on a 
   // What is no checkpoint leaves the model that is there.
   await page.setInputFiles("#checkpoint", { name: "no.safetensors", mimeType: "application/octet-stream", buffer: Buffer.from("no checkpoint") });
   await page.waitForSelector("#status.bad");
+  await page.evaluate(() => document.querySelector("#top").replaceChildren());
   await page.setInputFiles("#files", cat);
   await page.waitForSelector("#top li");
   quiet(page);

@@ -93,6 +93,7 @@ pub fn channels(model: &Model) -> Outcome<usize> {
 
 struct Run {
     normalize: bool,
+    resumed: bool,
     rows: Rows,
     journal: Journal,
     entries: Vec<Entry>,
@@ -102,7 +103,14 @@ impl Run {
     fn open(arguments: &Arguments, about: &Value, channels: usize, places: &[Place]) -> Outcome<Self> {
         let run = json!({"format": 1, "about": about, "channels": channels, "precision": format!("{:?}", arguments.device.precision)});
         let record = beside(&arguments.output, ".partial.jsonl");
-        let (journal, entries) = Journal::open::<Entry>(&record, &run, arguments.resume)?;
+        let (mut journal, mut entries) = Journal::open::<Entry>(&record, &run, arguments.resume)?;
+        // Where a disk was full, the record may be ahead of the rows: what has no row is done again.
+        let mut rows = Rows::left(&arguments.output, channels);
+        let whole = entries.iter().take_while(|entry| !entry.row || rows.checked_sub(1).map(|left| rows = left).is_some()).count();
+        if whole < entries.len() {
+            entries.truncate(whole);
+            journal.rewrite(&run, &entries)?;
+        }
         if let Some((entry, place)) = entries.iter().zip(places).find(|(entry, place)| entry.path != place.to_string()) {
             return Err(Failure::new(format!(
                 "--resume: then there was {}, now {place}\nnext: give the same paths, or leave out --resume",
@@ -116,7 +124,7 @@ impl Run {
             tell(&format!("resuming: {} of {} pictures are done", count(entries.len() as u64), count(places.len() as u64)));
         }
         let rows = Rows::open(&arguments.output, channels, entries.iter().filter(|entry| entry.row).count())?;
-        Ok(Self { normalize: arguments.normalize, rows, journal, entries })
+        Ok(Self { normalize: arguments.normalize, resumed: arguments.resume, rows, journal, entries })
     }
 
     fn picture(&mut self, place: &Place, answer: Result<Answer<'_>, &str>) -> Outcome<()> {
@@ -152,10 +160,16 @@ impl Run {
     fn finish(mut self, output: &Path, about: &Value, total: usize) -> Outcome {
         self.flush()?;
         let paths: Vec<String> = self.entries.iter().filter(|entry| entry.row).map(|entry| entry.path.clone()).collect();
-        self.rows.write(output, &paths, about)?;
         let (done, failed) = (self.entries.len(), self.entries.len() - paths.len());
         let errors = if failed > 0 { format!(", {} could not be read", count(failed as u64)) } else { String::new() };
-        tell(&format!("{}: {} rows{errors}", output.display(), count(paths.len() as u64)));
+        let rows = count(paths.len() as u64);
+        // What was there before a run that is not whole stays: it may be a whole one's.
+        if done == total || self.resumed || !output.exists() {
+            self.rows.write(output, &paths, about)?;
+            tell(&format!("{}: {rows} rows{errors}", output.display()));
+        } else {
+            tell(&format!("{}: as it was; {rows} rows wait beside it{errors}", output.display()));
+        }
         if done < total {
             tell(&format!(
                 "interrupted: {} of {} pictures are done; go on with the same command and --resume",

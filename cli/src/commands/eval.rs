@@ -60,6 +60,10 @@ pub struct Arguments {
 /// Runs all pictures and reports.
 pub fn run(arguments: &Arguments) -> Outcome {
     interrupt::install();
+    let folder = arguments.report.as_deref().and_then(Path::parent).filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Failure::new(format!("--report: {} is no folder\nnext: make it first", folder.display())));
+    }
     let (model, source) = model::load(&arguments.model)?;
     if model.recognition().classes.is_none() {
         return Err(Failure::new("the model has no classifier, only features\nnext: another --model"));
@@ -159,14 +163,6 @@ impl Run<'_> {
         let whole = self.done == total;
         let rate = (self.done - self.began) as f64 / self.time.as_secs_f64().max(1e-9);
         let device = classifier.backend();
-        if let Some(path) = &arguments.report {
-            let data = arguments.data.display().to_string();
-            let (labels, places) = (self.evaluation.labels, &self.evaluation.data.places[..]);
-            let subject = Subject { model: model.into(), device: device.clone(), data, images_per_s: rate, labels, places };
-            let page = report::html(&subject, &mut self.tally)?;
-            super::convert::write_whole(path, page.as_bytes())?;
-            tell(&format!("report: {}", path.display()));
-        }
         let mut out = Output::new();
         let summary = Summary { tally: &self.tally, labels: self.evaluation.labels, rate, whole, time: self.time };
         if arguments.json {
@@ -175,6 +171,14 @@ impl Run<'_> {
             summary.show(&mut out, model, &device)?;
         }
         out.flush()?;
+        if let Some(path) = &arguments.report {
+            let data = arguments.data.display().to_string();
+            let (labels, places) = (self.evaluation.labels, &self.evaluation.data.places[..]);
+            let subject = Subject { model: model.into(), device: device.clone(), data, images_per_s: rate, labels, places };
+            let page = report::html(&subject, &mut self.tally)?;
+            super::convert::write_whole(path, page.as_bytes())?;
+            tell(&format!("report: {}", path.display()));
+        }
         if whole {
             self.journal.finish();
         } else {

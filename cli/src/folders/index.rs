@@ -40,6 +40,12 @@ impl Rows {
         Ok(Self { path, file: BufWriter::new(file), channels })
     }
 
+    /// Whole rows that an earlier run for `output` left: fewer than its record says, where the disk was full.
+    pub fn left(output: &Path, channels: usize) -> usize {
+        let length = fs::metadata(beside(output, ".partial")).map_or(0, |data| data.len());
+        (length / (channels * 4).max(1) as u64) as usize
+    }
+
     /// Adds a row.
     pub fn append(&mut self, row: &[f32]) -> Outcome<()> {
         debug_assert_eq!(row.len(), self.channels);

@@ -38,6 +38,18 @@ impl Journal {
         Ok((journal, entries))
     }
 
+    /// Begins anew with entries that stand: the last ones belonged to what is not on disk.
+    pub fn rewrite(&mut self, run: &Value, entries: &[impl Serialize]) -> Outcome<()> {
+        self.file
+            .flush()
+            .and_then(|()| self.file.get_ref().set_len(0))
+            .and_then(|()| self.file.rewind())
+            .map_err(|error| self.failed(&error))?;
+        self.append(run)?;
+        entries.iter().try_for_each(|entry| self.append(entry))?;
+        self.flush()
+    }
+
     /// Adds an entry.
     pub fn append(&mut self, entry: &impl Serialize) -> Outcome<()> {
         let line = serde_json::to_string(entry).map_err(std::io::Error::from);

@@ -30,11 +30,23 @@ struct Names<'a> {
 }
 
 impl Names<'_> {
-    fn find(&self, name: &str) -> Option<usize> {
-        let spaced = name.replace('_', " ");
+    /// The class of a name, `None` where there is none, and what to say where there are several.
+    fn find(&self, name: &str) -> Result<Option<usize>, String> {
         let labels = self.model.labels();
-        let by_name = labels.find(name).or_else(|| labels.find(&spaced));
-        by_name.or_else(|| self.number(name))
+        let found = [name, &name.replace('_', " ")].map(|name| labels.find_all(name)).into_iter().find(|found| !found.is_empty());
+        match found.as_deref() {
+            None => Ok(self.number(name)),
+            Some([class]) => Ok(Some(*class)),
+            Some(several) => {
+                let first = usize::from(self.model.recognition().background_class);
+                let one = |class: &usize| match labels.get(*class) {
+                    (label, Some(wnid)) => format!("{wnid} ({label})"),
+                    (label, None) => format!("{} ({label})", class.saturating_sub(first)),
+                };
+                let several: Vec<String> = several.iter().map(one).collect();
+                Err(format!("`{name}` may be {}\nnext: name it by WordNet id or by number", several.join(" or ")))
+            }
+        }
     }
     fn number(&self, name: &str) -> Option<usize> {
         let recognition = self.model.recognition();
@@ -68,6 +80,7 @@ fn folders(root: &Path, names: &Names<'_>) -> Outcome<Labelled> {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let class = names
             .find(&name)
+            .map_err(|why| Failure::new(format!("{}: {why}", folder.display())))?
             .ok_or_else(|| Failure::new(format!("{}: `{name}` is no class of the model\n{}", folder.display(), names.hint())))?;
         let places = pictures::list(&[folder])?;
         labelled.classes.extend(std::iter::repeat_n(class, places.len()));
@@ -89,7 +102,7 @@ fn csv(path: &Path, names: &Names<'_>) -> Outcome<Labelled> {
         let at = |message: String| Failure::new(format!("{}, line {}: {message}", path.display(), number + 1));
         match &fields[..] {
             _ if line.trim().is_empty() => {}
-            [file, label] => match names.find(label) {
+            [file, label] => match names.find(label).map_err(at)? {
                 Some(class) => {
                     labelled.places.push(Place::File(folder.join(file)));
                     labelled.classes.push(class);
