@@ -1,12 +1,12 @@
 //! The time of each layer, and of each kernel on each layer, measured in the network itself.
 //!
-//! Kernels are tried by preferring the first of each op wherever it applies, then the second, and so on; the network's
-//! outputs are held against the reference before times count.
+//! Kernels are tried by preferring the first of each op wherever it applies, then the second, and so on, and those of whole blocks one
+//! by one after them, as they leave no layers to the others; the network's outputs are held against the reference before times count.
 
 use crate::errors::to_js;
 use crate::timing::{Timer, median};
 use mobilenet_wgpu::engine::{Engine, Input, Outputs, Session, SessionOptions};
-use mobilenet_wgpu::kernel::{Case, OpKind};
+use mobilenet_wgpu::kernel::{Case, OpKind, Precision};
 use mobilenet_wgpu::measure::{CandidateResult, CaseResult, Clock, Times, Verdict};
 use mobilenet_wgpu::plan::Preference;
 use mobilenet_wgpu::tune::TuningRecord;
@@ -16,7 +16,26 @@ use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
 
 /// Largest relative error of the network's outputs with kernels that count as right.
-const TOLERANCE: f64 = 1e-3;
+fn tolerance(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-3,
+        Precision::F16Storage => 5e-2,
+        Precision::F16 => 2e-1,
+    }
+}
+
+/// What is preferred in each round.
+fn rounds(engine: &Engine) -> Vec<Vec<Preference>> {
+    let (blocks, single): (Vec<OpKind>, Vec<OpKind>) =
+        OpKind::ALL.iter().partition(|op| matches!(op, OpKind::Separable | OpKind::InvertedResidual));
+    let nth = |op: &OpKind, n: usize| {
+        let variant = engine.variants().iter().filter(|v| v.op == *op).nth(n)?;
+        Some(Preference { op: *op, variant: variant.name.to_string() })
+    };
+    let together = (0..).map(|n| single.iter().filter_map(|op| nth(op, n)).collect::<Vec<_>>()).take_while(|round| !round.is_empty());
+    let alone = blocks.iter().flat_map(|op| (0..).map_while(|n| nth(op, n)).map(|one| vec![one]));
+    together.chain(alone).collect()
+}
 
 /// Times of the steps as planned, as JSON.
 pub async fn profile(engine: &Engine, model: &Model, options: &SessionOptions) -> Result<String> {
@@ -51,17 +70,15 @@ pub async fn bench(
     measured: f64,
     on_progress: &js_sys::Function,
 ) -> std::result::Result<String, JsValue> {
-    let rounds = OpKind::ALL.iter().map(|op| engine.variants().iter().filter(|v| v.op == *op).count()).max().unwrap_or(0);
+    let rounds = rounds(engine);
+    let total = rounds.len() as u32;
     let mut layers: Vec<Layer> = Vec::new();
     let mut clock = Clock::Wall;
     let mut expected = None;
-    for round in 0..rounds {
-        let of_op = |op: &OpKind| engine.variants().iter().filter(|v| v.op == *op).nth(round);
-        let chosen: Vec<_> = OpKind::ALL.iter().filter_map(of_op).collect();
-        let prefer = chosen.iter().map(|v| Preference { op: v.op, variant: v.name.to_string() }).collect();
+    for (done, prefer) in (1u32..).zip(rounds) {
         let options = SessionOptions { prefer, in_flight: 1, ..options.clone() };
         clock = one_round(engine, model, &options, &mut expected, &mut layers).await.map_err(|e| to_js(&e))?;
-        on_progress.call2(&JsValue::NULL, &((round + 1) as u32).into(), &(rounds as u32).into())?;
+        on_progress.call2(&JsValue::NULL, &done.into(), &total.into())?;
     }
     let mut record = TuningRecord::new(engine.profile());
     record.adapter_info = adapter_info(engine);
@@ -107,7 +124,7 @@ async fn one_round(
     let samples = timer.samples(5).await?;
     for (step, (samples, repeats)) in session.plan().steps.iter().zip(samples) {
         let variant = &engine.variants()[step.row];
-        let right = error <= TOLERANCE;
+        let right = error <= tolerance(options.precision);
         let differs = || Verdict::Differs(format!("the network's outputs differ by {error:.1e}"));
         let mut result = CandidateResult::new(variant, step.workgroups, if right { Verdict::Right } else { differs() });
         result.error = Some(error);

@@ -84,7 +84,7 @@ test("the bench gives a record to download, on a phone's width, in the dark, by 
   await page.keyboard.press("Tab");
   assert.equal(await page.evaluate(() => document.activeElement.id), "run-bench");
   await page.keyboard.press("Enter");
-  await page.waitForSelector("#bench-result .layer");
+  await page.waitForSelector("#bench-result .layer", { timeout: 900_000 });
   await page.screenshot({ path: join(shots, "bench-phone-dark.png") });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
   assert.equal(wide, false, "the page scrolls sideways");

@@ -458,6 +458,11 @@ test("layers are timed, and the bench's record is one that a network takes", asy
   const candidates = result.bench.layers.flatMap((layer) => layer.candidates);
   assert.ok(candidates.every((c) => c.right), JSON.stringify(result.bench.layers));
   assert.ok(result.bench.layers.some((layer) => layer.candidates.length > 3));
+  // Fused blocks, tried by themselves, leave no layer to fewer kernels than it has.
+  for (const { op, case: name, candidates } of result.bench.layers.filter(({ op }) => op === "depthwise")) {
+    for (const kernel of ["direct", "strip"]) assert.ok(candidates.some((c) => c.variant === kernel), `${op} ${name} has no ${kernel}: ${JSON.stringify(candidates)}`);
+  }
+  assert.ok(result.bench.layers.some(({ op }) => op === "inverted_residual"));
   assert.deepEqual(result.told.at(-1)[0], result.told.at(-1)[1]);
   const record = JSON.parse(result.bench.record);
   t.diagnostic(`${result.bench.layers.length} cases, ${candidates.length} candidates, clock ${result.bench.clock}, device ${JSON.stringify(record.device)}`);
