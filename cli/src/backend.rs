@@ -6,7 +6,9 @@ use crate::own::Kernels;
 use crate::pipelines::Kept;
 use mobilenet_wgpu::engine::{Engine, Input, Session, SessionOptions};
 use mobilenet_wgpu::gpu::DeviceClass;
+use mobilenet_wgpu::kernel::Variant;
 use mobilenet_wgpu::lab::Agreement;
+use mobilenet_wgpu::plan::Preference;
 use mobilenet_wgpu::{Classifier, Error, Model};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -105,6 +107,12 @@ impl Backend {
     /// How a command ends that went well but for what the user's kernels did.
     pub fn status(&self) -> Status {
         if self.differs.get() { Status::SomeFailed } else { Status::Good }
+    }
+
+    /// Whether there is such a kernel; the CPU has none to choose from.
+    pub fn knows(&self, preference: &Preference) -> bool {
+        let is = |v: &Variant| v.op == preference.op && v.name == preference.variant;
+        self.engine.as_ref().is_none_or(|engine| engine.variants().iter().any(is))
     }
 
     /// How many pictures at a time are good here for `pictures` of them at a network's size, if nobody says. A real GPU wants

@@ -271,6 +271,12 @@ impl PrecisionName {
     }
 }
 
+/// Seconds, as a budget is given in: any number that is not below zero, up to thirty years.
+pub fn budget(text: &str) -> Result<f64, String> {
+    let seconds = text.trim().parse::<f64>().ok().filter(|s| (0.0..=1e9).contains(s));
+    seconds.ok_or_else(|| "expected seconds, from 0 to 1e9".into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -27,6 +27,17 @@ pub fn load(path: &Path, profile: &DeviceProfile) -> TuningRecord {
     }
 }
 
+/// Whether a file that the user names may be written: not over what is no record, or another device's.
+pub fn may_replace(path: &Path, profile: &DeviceProfile) -> Outcome<()> {
+    let Ok(found) = std::fs::read(path) else { return Ok(()) };
+    let what = match std::str::from_utf8(&found).map(TuningRecord::parse) {
+        Ok(Ok(record)) if record.device == DeviceKey::of(profile) => return Ok(()),
+        Ok(Ok(record)) => format!("the record of another device, {} ({})", record.device.adapter, record.device.driver),
+        _ => "no tuning record of this version".into(),
+    };
+    Err(Failure::new(format!("--output {}: there is {what}\nnext: another file, or remove it first", path.display())))
+}
+
 /// Writes a record, whole or not at all: first beside its place, then into it.
 pub fn save(path: &Path, text: &str) -> Outcome<()> {
     let failed = |e: std::io::Error| Failure::new(format!("{}: the record cannot be written: {e}", path.display()));

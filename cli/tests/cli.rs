@@ -165,6 +165,33 @@ fn bad_models_are_told_apart() {
 }
 
 #[test]
+fn what_cannot_be_measured_or_written_over_is_told() {
+    if mobilenet(["plan", "--model", "builtin"]).code != 0 {
+        return assert!(!needs_gpu()); // no adapter here
+    }
+    let folder = Folder::new();
+    let diary = folder.write("diary.txt", b"dear diary");
+    let diary = diary.to_str().unwrap();
+    let cases: [(&[&str], &str); 6] = [
+        (&["tune", "--model", "builtin", "--output", diary], "no tuning record"),
+        (&["tune", "--model", "builtin", "--budget", "inf"], "1e9"),
+        (&["bench", "--model", "builtin", "--budget", "1e30"], "1e9"),
+        (&["bench", "--model", "builtin", "--runs", "2", "--compare", "default", "default"], "--runs 6"),
+        (&["bench", "--model", "builtin", "--compare", "prefer=pointwise/nosuch", "default"], "pointwise/nosuch"),
+        (&["plan", "--model", "builtin", "--without", "nosuch"], "nosuch"),
+    ];
+    for (arguments, says) in cases {
+        let ran = mobilenet(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}: {} {}", ran.out, ran.err);
+        assert!(ran.err.contains(says) && !ran.err.contains("panicked"), "{arguments:?}: {}", ran.err);
+    }
+    assert_eq!(std::fs::read(diary).unwrap(), b"dear diary");
+    // A batch beyond everything is planned in parts that fit.
+    let ran = mobilenet(["plan", "--model", "builtin", "--device", "phone", "--batch", "4294967295"]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[test]
 fn wrong_usage_is_exit_code_2() {
     for arguments in [
         &["classify"][..],

@@ -179,8 +179,9 @@ impl Plan {
             return Err(Error::Graph { node: graph.node(input).name.clone(), message: "the input itself cannot be an output".into() });
         }
         let bytes = |shape: Shape| u64::from(batch) * shape.pixels() * u64::from(shape.c4()) * 4 * options.precision.bytes();
-        let graph = &fuse::fuse(graph, profile, variants, options);
+        // First, so that whatever counts pixels of a batch stays in its range.
         fits(&graph.node(input).name, bytes(input_shape), profile)?;
+        let graph = &fuse::fuse(graph, profile, variants, options);
         for node in graph.nodes() {
             fits(&node.name, bytes(node.shape), profile)?;
         }

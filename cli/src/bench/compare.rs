@@ -2,7 +2,7 @@
 
 use super::values;
 use crate::backend::Backend;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, tell};
 use crate::options::{DeviceOptions, PrecisionName};
 use crate::output::Output;
 use clap::ValueEnum;
@@ -23,15 +23,26 @@ pub fn run(
     options: &RunOptions,
     json: bool,
 ) -> Outcome<()> {
+    if options.runs < FEWEST {
+        return Err(Failure::new(format!("--compare: {} pairs say nothing of a median\nnext: --runs {FEWEST} or more", options.runs)));
+    }
     let mut sessions = Vec::new();
     for setting in settings {
         let (device, session) = apply(setting, device, base)?;
+        let known = |p: &&Preference| backend.knows(p);
+        if let Some(unknown) = session.prefer.iter().find(|p| !known(p)) {
+            let why = format!("--compare: there is no kernel {}/{}", unknown.op, unknown.variant);
+            return Err(Failure::new(format!("{why}\nnext: `mobilenet lab list` names them")));
+        }
         sessions.push(backend.session(model, &device, session)?);
     }
     let size = |session: &Session| [session.plan().input.height, session.plan().input.width];
     let inputs = sessions.iter().map(|s| values(s.max_batch(), size(s))).collect::<Outcome<Vec<_>>>()?;
     let [a, b] = sessions.as_mut_slice() else { return Err(Failure::new("--compare: expected two settings")) };
     let found = measure::compare((a, Input::Tensor(&inputs[0])), (b, Input::Tensor(&inputs[1])), options)?;
+    if found.a.runs < FEWEST {
+        tell(&format!("note: {} pairs within the budget say nothing of a median", found.a.runs));
+    }
     // Settings of two batches are compared by the picture.
     let pictures = f64::from(inputs[0].batch) / f64::from(inputs[1].batch);
     let ratio = Ratio::from(&found).scaled(pictures);
@@ -51,6 +62,9 @@ pub fn run(
     out.line(ratio)?;
     out.flush()
 }
+
+/// Pairs below which no interval of their ratios holds the median with 95 %.
+const FEWEST: u32 = 6;
 
 const KEYS: &str = "precision=TYPE, tuning=FILE|shipped|none, prefer=OP/VARIANT, without=PASS, batch=N, runs=N";
 

@@ -65,7 +65,7 @@ pub struct Arguments {
     #[arg(long, value_name = "DIR", group = "what", conflicts_with = "batch")]
     folder: Option<PathBuf>,
     /// Go on for at most this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = crate::options::budget)]
     budget: Option<f64>,
     /// One JSON object
     #[arg(long)]

@@ -76,6 +76,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     if !arguments.outputs.is_empty() {
         graph = graph.with_outputs(&arguments.outputs)?;
     }
+    arguments.without.iter().try_for_each(|name| passes::find(name).map(drop))?;
     let graph = passes::run(&graph, &arguments.without);
     let precision = arguments.device.precision.on(Some(&profile))?;
     let tuning = tuning::asked(arguments.device.tuning.as_deref(), &profile)?;

@@ -37,7 +37,7 @@ pub struct Arguments {
     #[arg(long, short, value_name = "N,N…", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: Vec<u32>,
     /// Begin nothing more after this many seconds
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = crate::options::budget)]
     budget: Option<f64>,
     /// Measure again what the record has already
     #[arg(long)]
@@ -108,6 +108,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let cases = tune::cases(&graph, &profile, engine.variants(), &arguments.batch, precision)?;
     own.attempt(&arguments.device, precision, cases.iter().map(|case| (format!("{} {case}", case.op), *case)))?;
     let mut record = tuning::load(&path, &profile);
+    if arguments.output.is_some() {
+        tuning::may_replace(&path, &profile)?;
+    }
     let tuned = measure(arguments, &engine, &cases, precision, &mut record, &path)?;
     let sums = arguments.batch.iter().filter_map(|batch| sums(&graph, &engine, *batch, precision, &record)).collect();
     let report = Report {
