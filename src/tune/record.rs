@@ -151,14 +151,14 @@ impl TuningRecord {
     }
 
     /// The record as it ships: times in whole nanoseconds, and without what plans never ask for: cases' fields that their keys tell,
-    /// workgroups, errors, compile times, bytes, times with cold caches, and candidates that took more than four times as long as the
+    /// workgroups, errors, compile times, bytes, times with cold caches, and candidates that took more than three times as long as the
     /// fastest.
     pub fn compact(&self) -> Self {
         let mut record = self.clone();
         for case in record.cases.values_mut() {
             case.case = None;
             let least = case.candidates.iter().filter_map(CandidateResult::ns).fold(f64::INFINITY, f64::min);
-            case.candidates.retain(|candidate| candidate.ns().is_none_or(|ns| ns <= 4.0 * least));
+            case.candidates.retain(|candidate| candidate.ns().is_none_or(|ns| ns <= 3.0 * least));
             for candidate in &mut case.candidates {
                 (candidate.workgroups, candidate.error, candidate.compile, candidate.cold) = ([0; 3], None, None, None);
                 candidate.moved.clear();
