@@ -27,15 +27,21 @@ pub fn load(path: &Path, profile: &DeviceProfile) -> TuningRecord {
     }
 }
 
-/// Whether a file that the user names may be written: not over what is no record, or another device's.
-pub fn may_replace(path: &Path, profile: &DeviceProfile) -> Outcome<()> {
-    let Ok(found) = std::fs::read(path) else { return Ok(()) };
-    let what = match std::str::from_utf8(&found).map(TuningRecord::parse) {
-        Ok(Ok(record)) if record.device == DeviceKey::of(profile) => return Ok(()),
-        Ok(Ok(record)) => format!("the record of another device, {} ({})", record.device.adapter, record.device.driver),
-        _ => "no tuning record of this version".into(),
+/// The record of a device in a file that is to be written: an empty one if there is no file, and an error, so that nothing is written
+/// over, if there is something else.
+pub fn existing(path: &Path, device: &DeviceKey) -> Outcome<TuningRecord> {
+    let refused = |why: String| Failure::new(format!("{}: {why}\nnext: another file, or remove it first", path.display()));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(TuningRecord::of(device.clone())),
+        Err(e) => return Err(refused(format!("no tuning record: {e}"))),
     };
-    Err(Failure::new(format!("--output {}: there is {what}\nnext: another file, or remove it first", path.display())))
+    let record = TuningRecord::parse(&text).map_err(|e| refused(format!("no tuning record that can be added to: {e}")))?;
+    if record.device == *device {
+        return Ok(record);
+    }
+    let (then, now) = (&record.device, device);
+    Err(refused(format!("it is of {} ({}), and the results are of {} ({})", then.adapter, then.driver, now.adapter, now.driver)))
 }
 
 /// Writes a record, whole or not at all: first beside its place, then into it.

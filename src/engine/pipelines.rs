@@ -140,40 +140,32 @@ fn bind_group_layout(device: &wgpu::Device, op: OpKind) -> wgpu::BindGroupLayout
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name()), entries: &entries })
 }
 
-/// A storage buffer of weights. In a browser it is written, not mapped: where there is no memory to map, wgpu's web backend panics
-/// before an error scope hears of it.
+/// A storage buffer of weights, `bytes` whole vec4s of them. In a browser it is written, not mapped: where there is no memory to map,
+/// wgpu's web backend panics before an error scope hears of it.
 pub(crate) fn weights_buffer(device: &wgpu::Device, queue: &wgpu::Queue, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
     if !cfg!(target_arch = "wasm32") {
         return filled_buffer(device, label, bytes);
     }
-    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size: (bytes.len() as u64).next_multiple_of(16).max(16),
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    let (whole, rest) = bytes.split_at(bytes.len() / 4 * 4);
-    queue.write_buffer(&buffer, 0, whole);
-    if !rest.is_empty() {
-        let mut last = [0; 4];
-        last[..rest.len()].copy_from_slice(rest);
-        queue.write_buffer(&buffer, whole.len() as u64, &last);
-    }
+    let buffer = storage_buffer(device, label, bytes.len(), false);
+    queue.write_buffer(&buffer, 0, bytes);
     Ok(buffer)
 }
 
 /// A storage buffer that holds `bytes`.
 pub(crate) fn filled_buffer(device: &wgpu::Device, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
-    let size = (bytes.len() as u64).next_multiple_of(16).max(16);
-    let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some(label),
-        size,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: true,
-    });
+    let buffer = storage_buffer(device, label, bytes.len(), true);
     let mut view = buffer.get_mapped_range_mut(..).map_err(|e| Error::Device(format!("a new buffer could not be mapped: {e}")))?;
     view.slice(..bytes.len()).copy_from_slice(bytes);
     drop(view);
     buffer.unmap();
     Ok(buffer)
+}
+
+fn storage_buffer(device: &wgpu::Device, label: &str, bytes: usize, mapped_at_creation: bool) -> wgpu::Buffer {
+    device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some(label),
+        size: (bytes as u64).next_multiple_of(16).max(16),
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation,
+    })
 }

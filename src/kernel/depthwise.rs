@@ -1,7 +1,5 @@
 //! Depthwise convolutions.
 
-#[cfg(not(target_arch = "wasm32"))]
-use super::Precision;
 use super::{Case, Geometry, OpKind, Variant, eight_by_eight, row};
 use crate::gpu::{DeviceClass, DeviceProfile};
 
@@ -51,7 +49,7 @@ pub(super) fn variants() -> Vec<Variant> {
         // Browsers have no 64-bit integers.
         #[cfg(not(target_arch = "wasm32"))]
         Variant {
-            precisions: &[Precision::F32],
+            precisions: &[super::Precision::F32],
             int64: true,
             applies: |case, _| {
                 small_filters(case)?;

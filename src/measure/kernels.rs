@@ -65,15 +65,6 @@ const MOST_REPEATS: u32 = 4096;
 /// Bytes that are written to push everything else out of the caches.
 const FLUSH: u64 = 64 << 20;
 
-/// Largest error that counts as right, in parts of the largest value.
-pub fn tolerance(precision: Precision) -> f64 {
-    match precision {
-        Precision::F32 => 1e-4,
-        Precision::F16Storage => 5e-3,
-        Precision::F16 => 2e-2,
-    }
-}
-
 /// Measures `variants` on a case; those that do not apply are left out.
 ///
 /// # Errors
@@ -129,7 +120,7 @@ pub fn kernels_telling(
             continue;
         }
         begin(Some(variant));
-        let tolerance = options.tolerance.unwrap_or(tolerance(precision));
+        let tolerance = options.tolerance.unwrap_or(super::tolerance(precision));
         let (mut result, candidate) = bench.admit(variant, options.checks, tolerance)?;
         // Ours are held against odd shapes by the tests.
         if options.odd && result.verdict.is_right() && variant.workgroups.is_some() {

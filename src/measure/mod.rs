@@ -21,13 +21,13 @@ mod result;
 mod stopwatch;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use kernels::{Counting, KernelOptions, dispatch_once, kernels, kernels_telling, tolerance};
+pub use kernels::{Counting, KernelOptions, dispatch_once, kernels, kernels_telling};
 #[cfg(not(target_arch = "wasm32"))]
 pub use network::{Comparison, Latency, Profile, RunOptions, StepTime, compare, latency, median_interval, profile};
 #[cfg(not(target_arch = "wasm32"))]
 pub use problem::traffic;
 #[cfg(not(target_arch = "wasm32"))]
 pub use ratio::Ratio;
-pub use result::{CandidateResult, CaseResult, Clock, Times, Verdict, fingerprint, quantile};
+pub use result::{CandidateResult, CaseResult, Clock, Times, Verdict, fingerprint, quantile, tolerance};
 #[cfg(not(target_arch = "wasm32"))]
 pub use stopwatch::Stopwatch;

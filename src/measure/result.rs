@@ -23,6 +23,15 @@ impl std::fmt::Display for Clock {
     }
 }
 
+/// Largest error that counts as right, in parts of the largest value.
+pub fn tolerance(precision: Precision) -> f64 {
+    match precision {
+        Precision::F32 => 1e-4,
+        Precision::F16Storage => 5e-3,
+        Precision::F16 => 2e-2,
+    }
+}
+
 /// A sample of times in nanoseconds, each for one dispatch or one run.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Times {

@@ -6,23 +6,14 @@
 use crate::errors::to_js;
 use crate::timing::{Timer, median};
 use mobilenet_wgpu::engine::{Engine, Input, Outputs, Session, SessionOptions};
-use mobilenet_wgpu::kernel::{Case, OpKind, Precision};
-use mobilenet_wgpu::measure::{CandidateResult, CaseResult, Clock, Times, Verdict};
+use mobilenet_wgpu::kernel::{Case, OpKind};
+use mobilenet_wgpu::measure::{CandidateResult, CaseResult, Clock, Times, Verdict, tolerance};
 use mobilenet_wgpu::plan::Preference;
 use mobilenet_wgpu::tune::TuningRecord;
 use mobilenet_wgpu::{Classifier, Error, Model, Result, Tensor};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use wasm_bindgen::JsValue;
-
-/// Largest relative error of the network's outputs with kernels that count as right.
-fn tolerance(precision: Precision) -> f64 {
-    match precision {
-        Precision::F32 => 1e-3,
-        Precision::F16Storage => 5e-2,
-        Precision::F16 => 2e-1,
-    }
-}
 
 /// What is preferred in each round.
 fn rounds(engine: &Engine) -> Vec<Vec<Preference>> {
@@ -124,7 +115,8 @@ async fn one_round(
     let samples = timer.samples(5).await?;
     for (step, (samples, repeats)) in session.plan().steps.iter().zip(samples) {
         let variant = &engine.variants()[step.row];
-        let right = error <= tolerance(options.precision);
+        // A network's tolerance is ten times a kernel's: its layers' rounding adds up.
+        let right = error <= 10.0 * tolerance(options.precision);
         let differs = || Verdict::Differs(format!("the network's outputs differ by {error:.1e}"));
         let mut result = CandidateResult::new(variant, step.workgroups, if right { Verdict::Right } else { differs() });
         result.error = Some(error);

@@ -29,8 +29,7 @@ pub fn run(
     let mut sessions = Vec::new();
     for setting in settings {
         let (device, session) = apply(setting, device, base)?;
-        let known = |p: &&Preference| backend.knows(p);
-        if let Some(unknown) = session.prefer.iter().find(|p| !known(p)) {
+        if let Some(unknown) = session.prefer.iter().find(|p| !backend.knows(p)) {
             let why = format!("--compare: there is no kernel {}/{}", unknown.op, unknown.variant);
             return Err(Failure::new(format!("{why}\nnext: `mobilenet lab list` names them")));
         }

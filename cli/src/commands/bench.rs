@@ -64,9 +64,9 @@ pub struct Arguments {
     /// Pictures a second of a folder: decoding alone, inference alone, and both
     #[arg(long, value_name = "DIR", group = "what", conflicts_with = "batch")]
     folder: Option<PathBuf>,
-    /// Go on for at most this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = crate::options::budget)]
-    budget: Option<f64>,
+    /// Go on for at most this time, such as 20 (seconds) or 2m
+    #[arg(long, value_name = "TIME", value_parser = crate::options::seconds)]
+    budget: Option<Duration>,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -157,8 +157,7 @@ fn load(arguments: &Arguments) -> Outcome<(Model, String)> {
 
 /// Another measurement, if one was asked for.
 fn instead(arguments: &Arguments, backend: &Backend, model: &Model) -> Option<Outcome<()>> {
-    let budget = arguments.budget.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
-    let options = RunOptions { warm_up: arguments.warmup, runs: arguments.runs, budget };
+    let options = RunOptions { warm_up: arguments.warmup, runs: arguments.runs, budget: arguments.budget };
     let base = session_options(model, arguments);
     let (device, json) = (&arguments.device, arguments.json);
     if let Some([a, b]) = arguments.compare.as_deref() {
@@ -201,7 +200,7 @@ fn measure(classifier: &mut Classifier, input: &Tensor, arguments: &Arguments) -
     }
     let (mut times, begin) = (Vec::new(), Instant::now());
     for i in 0..arguments.runs {
-        if i >= 3 && arguments.budget.is_some_and(|seconds| begin.elapsed().as_secs_f64() >= seconds) {
+        if i >= 3 && arguments.budget.is_some_and(|budget| begin.elapsed() >= budget) {
             break;
         }
         let start = Instant::now();

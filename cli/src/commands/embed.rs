@@ -105,8 +105,12 @@ impl Run {
         let record = beside(&arguments.output, ".partial.jsonl");
         let (mut journal, mut entries) = Journal::open::<Entry>(&record, &run, arguments.resume)?;
         // Where a disk was full, the record may be ahead of the rows: what has no row is done again.
-        let mut rows = Rows::left(&arguments.output, channels);
-        let whole = entries.iter().take_while(|entry| !entry.row || rows.checked_sub(1).map(|left| rows = left).is_some()).count();
+        let left = Rows::left(&arguments.output, channels);
+        let rows = entries.iter().scan(0, |rows, entry| {
+            *rows += usize::from(entry.row);
+            Some(*rows)
+        });
+        let whole = rows.take_while(|rows| *rows <= left).count();
         if whole < entries.len() {
             entries.truncate(whole);
             journal.rewrite(&run, &entries)?;

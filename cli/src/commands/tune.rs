@@ -12,7 +12,7 @@ use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::graph::{Graph, passes};
 use mobilenet_wgpu::kernel::{Case, Precision};
 use mobilenet_wgpu::plan::{Plan, PlanOptions};
-use mobilenet_wgpu::tune::{self, TuneOptions, Tuning, TuningRecord};
+use mobilenet_wgpu::tune::{self, DeviceKey, TuneOptions, Tuning, TuningRecord};
 use serde::Serialize;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -36,9 +36,9 @@ pub struct Arguments {
     /// Batches to tune for, with commas
     #[arg(long, short, value_name = "N,N…", value_delimiter = ',', default_value = "1", value_parser = clap::value_parser!(u32).range(1..=4096))]
     batch: Vec<u32>,
-    /// Begin nothing more after this many seconds
-    #[arg(long, value_name = "SECONDS", value_parser = crate::options::budget)]
-    budget: Option<f64>,
+    /// Begin nothing more after this time, such as 60 (seconds) or 5m
+    #[arg(long, value_name = "TIME", value_parser = crate::options::seconds)]
+    budget: Option<Duration>,
     /// Measure again what the record has already
     #[arg(long)]
     again: bool,
@@ -107,10 +107,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let graph = passes::run(&model.graph(None)?, &[] as &[&str]);
     let cases = tune::cases(&graph, &profile, engine.variants(), &arguments.batch, precision)?;
     own.attempt(&arguments.device, precision, cases.iter().map(|case| (format!("{} {case}", case.op), *case)))?;
-    let mut record = tuning::load(&path, &profile);
-    if arguments.output.is_some() {
-        tuning::may_replace(&path, &profile)?;
-    }
+    let mut record = match arguments.output {
+        Some(_) => tuning::existing(&path, &DeviceKey::of(&profile))?,
+        None => tuning::load(&path, &profile),
+    };
     let tuned = measure(arguments, &engine, &cases, precision, &mut record, &path)?;
     let sums = arguments.batch.iter().filter_map(|batch| sums(&graph, &engine, *batch, precision, &record)).collect();
     let report = Report {
@@ -139,7 +139,7 @@ fn measure(
 ) -> Outcome<tune::Tuned> {
     let mut options = TuneOptions { again: arguments.again, ..TuneOptions::default() };
     options.kernels.rounds = arguments.rounds;
-    options.budget = arguments.budget.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+    options.budget = arguments.budget;
     let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
     let bar = ProgressBar::new(cases.len() as u64).with_style(style);
     let mut saved = Ok(());

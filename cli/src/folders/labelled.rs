@@ -33,7 +33,7 @@ impl Names<'_> {
     /// The class of a name, `None` where there is none, and what to say where there are several.
     fn find(&self, name: &str) -> Result<Option<usize>, String> {
         let labels = self.model.labels();
-        let found = [name, &name.replace('_', " ")].map(|name| labels.find_all(name)).into_iter().find(|found| !found.is_empty());
+        let found = [name, &name.replace('_', " ")].into_iter().map(|name| labels.find_all(name)).find(|found| !found.is_empty());
         match found.as_deref() {
             None => Ok(self.number(name)),
             Some([class]) => Ok(Some(*class)),

@@ -5,7 +5,6 @@ use crate::failure::{Failure, Outcome, Status};
 use crate::output::Output;
 use crate::tuning;
 use mobilenet_wgpu::lab;
-use mobilenet_wgpu::tune::{DeviceKey, TuningRecord};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -31,7 +30,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let device = entries.first().map(|e| e.device.clone()).unwrap_or_default();
     let path = arguments.output.clone().or_else(|| tuning::place_of(&device));
     let path = path.ok_or_else(|| Failure::new("no folder for the record: set MOBILENET_CONFIG_DIR, or use --output FILE"))?;
-    let mut kept = existing(&path, &device)?;
+    let mut kept = tuning::existing(&path, &device)?;
     let adopted = lab::adopt(&entries, &mut kept);
     tuning::save(&path, &kept.save())?;
     let mut out = Output::new();
@@ -51,19 +50,4 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     out.flush()?;
     Ok(Status::Good)
-}
-
-/// The record as it is; one that is there and is no record is left as it is.
-fn existing(path: &std::path::Path, device: &DeviceKey) -> Outcome<TuningRecord> {
-    let fresh = TuningRecord::of(device.clone());
-    match std::fs::read_to_string(path) {
-        Ok(text) => {
-            let record = TuningRecord::parse(&text).map_err(|e| Failure::new(format!("{}: {e}", path.display())))?;
-            if record.device == *device {
-                return Ok(record);
-            }
-            Err(Failure::new(format!("{}: it is of {}, and the results are of {}", path.display(), record.device.adapter, device.adapter)))
-        }
-        Err(_) => Ok(fresh),
-    }
 }

@@ -2,9 +2,10 @@
 
 use super::bench::{Bench, CaseOptions, Effort, Own, OwnOptions};
 use super::record;
-use super::{seconds, table, watch};
+use super::{table, watch};
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::options::DeviceOptions;
+use crate::options::seconds;
 use crate::output::Output;
 use clap::ValueEnum;
 use mobilenet_wgpu::lab::{Entry, LayerCase};

@@ -1,9 +1,9 @@
 //! `mobilenet lab separable`: the papers' claim on the user's own GPU.
 
 use super::bench::Bench;
-use super::seconds;
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::options::DeviceOptions;
+use crate::options::seconds;
 use crate::output::{Output, Table, us};
 use mobilenet_wgpu::lab::{self, Fastest, MultiplierPoint, SeparableBench, SeparableTimes, plot};
 use serde_json::json;

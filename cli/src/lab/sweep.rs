@@ -1,10 +1,11 @@
 //! `mobilenet lab sweep`: many candidates of many cases, kept candidate by candidate, going on where it was stopped.
 
 use super::bench::{Bench, CaseOptions, Effort, Own, OwnOptions};
-use super::{record, seconds, table};
+use super::{record, table};
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::interrupt;
 use crate::options::DeviceOptions;
+use crate::options::seconds;
 use crate::output::Output;
 use clap::ValueEnum;
 use mobilenet_wgpu::kernel::{OpKind, Variant};
