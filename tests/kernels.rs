@@ -239,9 +239,9 @@ fn check_block(p: &Problem, hidden: u32, precision: Precision) {
     let data = values(3, (u64::from(batch) * input.elements()) as usize);
     let input = Tensor::from_nhwc(batch, input, data).unwrap();
     let expected = reference::run(&graph, &params(&graph), &input).unwrap().remove(0);
-    // A kernel may be for one stride.
+    // A kernel may be for one stride, or for f32 alone.
     let other = if stride == 1 { "_s2" } else { "_s1" };
-    let applies = |v: &&Variant| v.op == kind && !v.name.ends_with(other);
+    let applies = |v: &&Variant| v.op == kind && !v.name.ends_with(other) && v.precisions.contains(&precision);
     for variant in engine.variants().iter().filter(applies) {
         let prefer = vec![Preference { op: kind, variant: variant.name.to_string() }];
         let options = SessionOptions { batch, prefer, precision, ..Default::default() };

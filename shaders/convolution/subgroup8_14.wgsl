@@ -1,9 +1,11 @@
-// Convolution of up to four input channels (the stem) for subgroups of 8: lanes gather different pixels and pass them round.
+// Convolution of up to three input channels (the stem) for subgroups of 8: lanes gather different pixels and pass them round.
 //
 // Bindings   input [batch][in_height][in_width] (one vec4: red, green, blue, 0), weights [kernel_height][kernel_width][4][out_c4],
 //            bias [out_c4], output [pixels][out_c4]
 // Mapping    A workgroup is one subgroup of 8 (required: min = max = 8) and makes 14 pixels x 32 channels.
-//            Dispatch (ceil(out_c4 / 8), ceil(pixels / 14), 1). layer.rounds = 7, layer.rows = 3: loop bounds that the compiler cannot see.
+//            Dispatch (ceil(out_c4 / 8), ceil(pixels / 14), 1). layer.rounds = 7: a loop bound that the compiler cannot see.
+//            One loop walks the taps and tests at its end: llvmpipe runs the body of one that tests first once more, masked, which
+//            doubled the work of three loops inside each other.
 // Where      Mesa's software Vulkan driver (llvmpipe), whose subgroups are 8 wide.
 
 alias storage_t = f32;
@@ -24,10 +26,26 @@ struct Layer {
 @group(0) @binding(3) var<storage, read> weights: array<vec4<storage_t>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<storage_t>>;
 
-fn texel(image: i32, x: i32, y: i32) -> vec4<compute_t> {
+// Red, green and blue of one pixel times their weight rows.
+fn mad(sum: vec4<accum_t>, x: vec4<compute_t>, w0: vec4<compute_t>, w1: vec4<compute_t>, w2: vec4<compute_t>) -> vec4<accum_t> {
+  return sum + vec4<accum_t>(x.x * w0 + x.y * w1 + x.z * w2);
+}
+
+// Where a pixel's first tap is: column, row, and the row in which its picture begins.
+fn place(pixel: u32) -> vec3<i32> {
+  let p = min(pixel, layer.pixels - 1u);
+  let size = layer.out_width * layer.out_height;
+  let q = p % size;
+  return vec3<i32>(i32(q % layer.out_width * layer.stride) - i32(layer.pad_left),
+                   i32(q / layer.out_width * layer.stride) - i32(layer.pad_top), i32(p / size * layer.in_height));
+}
+
+// The input under a tap; zero outside the picture.
+fn texel(first: vec3<i32>, kx: i32, ky: i32) -> vec4<compute_t> {
   let w = i32(layer.in_width); let h = i32(layer.in_height);
-  let inside = select(compute_t(0.0), compute_t(1.0), x >= 0 && y >= 0 && x < w && y < h);
-  return vec4<compute_t>(input[(image * h + clamp(y, 0, h - 1)) * w + clamp(x, 0, w - 1)]) * inside;
+  let x = first.x + kx; let y = first.y + ky;
+  let v = vec4<compute_t>(input[(first.z + clamp(y, 0, h - 1)) * w + clamp(x, 0, w - 1)]);
+  return select(vec4<compute_t>(), v, x >= 0 && y >= 0 && x < w && y < h);
 }
 
 fn store(pixel: u32, n: u32, v: vec4<accum_t>) {
@@ -38,46 +56,45 @@ fn store(pixel: u32, n: u32, v: vec4<accum_t>) {
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
   let n = min(tile.x * 8u + lane, layer.out_c4 - 1u);
   let pixel = tile.y * 14u;
-  let last = layer.pixels - 1u;
-  let size = layer.out_width * layer.out_height;
-  let p0 = min(pixel + lane, last); let q0 = p0 % size;
-  let x0 = i32(q0 % layer.out_width * layer.stride) - i32(layer.pad_left); let y0 = i32(q0 / layer.out_width * layer.stride) - i32(layer.pad_top);
-  let p1 = min(pixel + 8u + lane, last); let q1 = p1 % size;
-  let x1 = i32(q1 % layer.out_width * layer.stride) - i32(layer.pad_left); let y1 = i32(q1 / layer.out_width * layer.stride) - i32(layer.pad_top);
+  let p0 = place(pixel + lane);
+  let p1 = place(pixel + 8u + lane);
   let b = vec4<accum_t>(bias[n]);
   var c0 = b; var c1 = b; var c2 = b; var c3 = b; var c4 = b; var c5 = b; var c6 = b;
   var c7 = b; var c8 = b; var c9 = b; var c10 = b; var c11 = b; var c12 = b; var c13 = b;
+  var kx = 0;
+  var ky = 0;
   var j = n;
-  for (var ky = 0; ky < i32(layer.kernel_height); ky++) {
-    for (var kx = 0; kx < i32(layer.kernel_width); kx++) {
-      var a0 = texel(i32(p0 / size), x0 + kx, y0 + ky);
-      var a1 = texel(i32(p1 / size), x1 + kx, y1 + ky);
-      // Red, green, blue: the colour in turn comes to .x, so one weight load site serves all three.
-      for (var colour = 0u; colour < layer.rows; colour++) {
-        let w = vec4<compute_t>(weights[j + colour * layer.out_c4]);
-        c0 += vec4<accum_t>(subgroupBroadcast(a0.x, 0u) * w);
-        c1 += vec4<accum_t>(subgroupBroadcast(a0.x, 1u) * w);
-        c2 += vec4<accum_t>(subgroupBroadcast(a0.x, 2u) * w);
-        c3 += vec4<accum_t>(subgroupBroadcast(a0.x, 3u) * w);
-        c4 += vec4<accum_t>(subgroupBroadcast(a0.x, 4u) * w);
-        c5 += vec4<accum_t>(subgroupBroadcast(a0.x, 5u) * w);
-        c6 += vec4<accum_t>(subgroupBroadcast(a0.x, 6u) * w);
-        c7 += vec4<accum_t>(subgroupBroadcast(a0.x, 7u) * w);
-        c8 += vec4<accum_t>(subgroupBroadcast(a1.x, 0u) * w);
-        c9 += vec4<accum_t>(subgroupBroadcast(a1.x, 1u) * w);
-        c10 += vec4<accum_t>(subgroupBroadcast(a1.x, 2u) * w);
-        c11 += vec4<accum_t>(subgroupBroadcast(a1.x, 3u) * w);
-        c12 += vec4<accum_t>(subgroupBroadcast(a1.x, 4u) * w);
-        c13 += vec4<accum_t>(subgroupBroadcast(a1.x, 5u) * w);
-        a0 = a0.yzwx; a1 = a1.yzwx;
-      }
-      j += 4u * layer.out_c4;
+  loop {
+    let a0 = texel(p0, kx, ky);
+    let a1 = texel(p1, kx, ky);
+    let w0 = vec4<compute_t>(weights[j]); let w1 = vec4<compute_t>(weights[j + layer.out_c4]);
+    let w2 = vec4<compute_t>(weights[j + 2u * layer.out_c4]);
+    c0 = mad(c0, subgroupBroadcast(a0, 0u), w0, w1, w2);
+    c1 = mad(c1, subgroupBroadcast(a0, 1u), w0, w1, w2);
+    c2 = mad(c2, subgroupBroadcast(a0, 2u), w0, w1, w2);
+    c3 = mad(c3, subgroupBroadcast(a0, 3u), w0, w1, w2);
+    c4 = mad(c4, subgroupBroadcast(a0, 4u), w0, w1, w2);
+    c5 = mad(c5, subgroupBroadcast(a0, 5u), w0, w1, w2);
+    c6 = mad(c6, subgroupBroadcast(a0, 6u), w0, w1, w2);
+    c7 = mad(c7, subgroupBroadcast(a0, 7u), w0, w1, w2);
+    c8 = mad(c8, subgroupBroadcast(a1, 0u), w0, w1, w2);
+    c9 = mad(c9, subgroupBroadcast(a1, 1u), w0, w1, w2);
+    c10 = mad(c10, subgroupBroadcast(a1, 2u), w0, w1, w2);
+    c11 = mad(c11, subgroupBroadcast(a1, 3u), w0, w1, w2);
+    c12 = mad(c12, subgroupBroadcast(a1, 4u), w0, w1, w2);
+    c13 = mad(c13, subgroupBroadcast(a1, 5u), w0, w1, w2);
+    continuing {
+      kx += 1; j += 4u * layer.out_c4;
+      if (kx == i32(layer.kernel_width)) { kx = 0; ky += 1; }
+      break if ky >= i32(layer.kernel_height);
     }
   }
-  for (var r = 0u; r < layer.rounds; r++) {
+  var r = 0u;
+  loop {
     store(pixel + 2u * r, n, c0);
     store(pixel + 2u * r + 1u, n, c1);
     c0 = c2; c1 = c3; c2 = c4; c3 = c5; c4 = c6; c5 = c7; c6 = c8;
     c7 = c9; c8 = c10; c9 = c11; c10 = c12; c11 = c13;
+    continuing { r += 1u; break if r >= layer.rounds; }
   }
 }

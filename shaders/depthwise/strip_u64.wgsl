@@ -1,7 +1,7 @@
-// Depthwise 3x3 at stride 1 or 2 with one pipeline, f32 only: as strip, but a load brings eight channels of a pixel as vec4<u64>.
+// Depthwise 3x3 at stride 1 or 2 with one pipeline, f32 only: as strip, but a load or store is of eight channels of a pixel, a vec4<u64>.
 //
 // Bindings   input [batch][in_height][in_width][c8], weights [9][c8]: vec4<u64>, in each an even channel in the low half and the next one in
-//            the high half; bias [c4], output [batch][out_height][out_width][c4]: vec4 of channels; c4 = 2 c8
+//            the high half; bias [c4]: vec4 of channels; output [batch][out_height][out_width][c8], as the input; c4 = 2 c8
 // Mapping    A thread slides down `layer.rows` output rows of eight channels, the even and the odd ones as a vec4 each. Five input columns
 //            make three output columns at stride 1 and two at stride 2, which are the first and the third; stride 2 computes the rows
 //            between its own as well and does not store them. Threads run over channels, then strips: no lane is idle for want of channels.
@@ -24,7 +24,7 @@ struct Layer {
 }
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> input: array<vec4<u64>>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4<storage_t>>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4<u64>>;
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u64>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<storage_t>>;
 
@@ -32,14 +32,12 @@ struct Layer {
 fn even(pair: vec4<u64>) -> vec4<accum_t> { return vec4<accum_t>(bitcast<vec4<f32>>(vec4<u32>(pair))); }
 fn odd(pair: vec4<u64>) -> vec4<accum_t> { return vec4<accum_t>(bitcast<vec4<f32>>(vec4<u32>(pair >> vec4<u32>(32u)))); }
 
-// The two quads of a pixel, even and odd channels back in their order.
+// A pixel's eight channels, even and odd ones side by side again.
 fn store(x: u32, row: u32, c: u32, e: vec4<accum_t>, o: vec4<accum_t>) {
   if (x < layer.out_width) {
-    let at = (row + x) * layer.out_c4 + 2u * c;
     let low = vec4<accum_t>(accum_t(layer.low)); let high = vec4<accum_t>(accum_t(layer.high));
-    let a = clamp(e, low, high); let b = clamp(o, low, high);
-    output[at] = vec4<storage_t>(a.x, b.x, a.y, b.y);
-    output[at + 1u] = vec4<storage_t>(a.z, b.z, a.w, b.w);
+    let a = vec4<u64>(bitcast<vec4<u32>>(clamp(e, low, high))); let b = vec4<u64>(bitcast<vec4<u32>>(clamp(o, low, high)));
+    output[(row + x) * (layer.out_c4 / 2u) + c] = a | (b << vec4<u32>(32u));
   }
 }
 

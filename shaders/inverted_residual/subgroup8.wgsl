@@ -1,10 +1,11 @@
 // Expand 1x1, depthwise 3x3, project 1x1 and the residual in one dispatch (V2's inverted residual) for subgroups of 8: the expanded
 // tensor never leaves registers.
 //
-// Bindings   input [batch][in_height][in_width][in_c4], expand_weights [tile][4 in_c4][8], expand_bias [hidden_c4],
-//            depthwise_weights [9][hidden_c4], depthwise_bias [hidden_c4], project_weights [tile][4 hidden_c4][8], project_bias [out_c4],
-//            output [batch][out_height][out_width][out_c4]; all vec4 of channels; a tile is 32 channels, with zeros past the last. With
-//            layer.residual the input is added.
+// Bindings   input [batch][in_height][in_width][in_c4], expand_weights [tile][2 in_c4][8], expand_bias [hidden_c4],
+//            depthwise_weights [9][hidden_c4], depthwise_bias [hidden_c4], project_weights [tile][2 hidden_c4][8], project_bias [out_c4],
+//            output [batch][out_height][out_width][out_c4]; quads of channels, in input and output as vec2<u64>; a tile is 32 channels,
+//            with zeros past the last, vec4<u64>: weights of an even input channel in the low halves, of the next in the high ones. With
+//            layer.residual the input is added. f32 only.
 // Mapping    A workgroup is one subgroup of 8 (required: min = max = 8) and makes a tile of 7 x 7 output pixels (4 x 4 at stride 2) x 32
 //            channels from 9 x 9 hidden pixels, 32 hidden channels at a time. Expanding and depthwise, lanes are the quads of these 32;
 //            projecting, those of the output. So nothing is exchanged but the multiplicands of the two matrix products: input pixels
@@ -30,14 +31,29 @@ struct Layer {
   rows: u32, rounds: u32, unused0: u32, unused1: u32,            // rows, rounds: set by the variant
 }
 @group(0) @binding(0) var<uniform> layer: Layer;
-@group(0) @binding(1) var<storage, read> input: array<vec4<storage_t>>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4<storage_t>>;
-@group(0) @binding(3) var<storage, read> expand_weights: array<vec4<storage_t>>;
+@group(0) @binding(1) var<storage, read> input: array<vec2<u64>>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec2<u64>>;
+@group(0) @binding(3) var<storage, read> expand_weights: array<vec4<u64>>;
 @group(0) @binding(4) var<storage, read> expand_bias: array<vec4<storage_t>>;
 @group(0) @binding(5) var<storage, read> depthwise_weights: array<vec4<storage_t>>;
 @group(0) @binding(6) var<storage, read> depthwise_bias: array<vec4<storage_t>>;
-@group(0) @binding(7) var<storage, read> project_weights: array<vec4<storage_t>>;
+@group(0) @binding(7) var<storage, read> project_weights: array<vec4<u64>>;
 @group(0) @binding(8) var<storage, read> project_bias: array<vec4<storage_t>>;
+
+// Channels 0 to 3 of a pixel.
+fn quad(v: vec2<u64>) -> vec4<compute_t> {
+  let even = bitcast<vec2<f32>>(vec2<u32>(v));
+  let odd = bitcast<vec2<f32>>(vec2<u32>(v >> vec2<u32>(32u)));
+  return vec4<compute_t>(even.x, odd.x, even.y, odd.y);
+}
+// Two channels a u64 again, the even one in its low half.
+fn pairs(v: vec4<accum_t>) -> vec2<u64> {
+  let bits = bitcast<vec4<u32>>(v);
+  return vec2<u64>(bits.xz) | (vec2<u64>(bits.yw) << vec2<u32>(32u));
+}
+// Weights of an even input channel and of the one after it.
+fn even_row(pair: vec4<u64>) -> vec4<compute_t> { return bitcast<vec4<f32>>(vec4<u32>(pair)); }
+fn odd_row(pair: vec4<u64>) -> vec4<compute_t> { return bitcast<vec4<f32>>(vec4<u32>(pair >> vec4<u32>(32u))); }
 
 const STRIDE = 0u;  // a row of the table puts 1 or 2 here
 
@@ -68,8 +84,8 @@ fn store(pixel: u32, n: u32, sum: vec4<accum_t>) {
   if (n >= layer.out_c4) { return; }
   let o = pixel * layer.out_c4 + n;
   var v = sum;
-  if (layer.residual != 0u) { v += vec4<accum_t>(input[o]); }
-  output[o] = vec4<storage_t>(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
+  if (layer.residual != 0u) { v += quad(input[o]); }
+  output[o] = pairs(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
 }
 
 @compute @workgroup_size(8)
@@ -155,12 +171,12 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
       var h20 = be; var h21 = be; var h22 = be; var h23 = be; var h24 = be; var h25 = be; var h26 = be; var h27 = be; var h28 = be;
       // Loading: lane l reads pixels l, 8 + l, 16 + l, 24 + l. Computing: lane l holds hidden quad l of all 27 pixels.
       i = 0u;
-      j = k * layer.in_c4 * 4u + lane;
+      j = k * layer.in_c4 * 2u + lane;
       loop {
-        let a0 = vec4<compute_t>(input[i0 + i]); let a1 = vec4<compute_t>(input[i1 + i]);
-        let a2 = vec4<compute_t>(input[i2 + i]); let a3 = vec4<compute_t>(input[i3 + i]);
-        let w0 = vec4<compute_t>(expand_weights[j]); let w1 = vec4<compute_t>(expand_weights[j + 8u]);
-        let w2 = vec4<compute_t>(expand_weights[j + 16u]); let w3 = vec4<compute_t>(expand_weights[j + 24u]);
+        let a0 = quad(input[i0 + i]); let a1 = quad(input[i1 + i]);
+        let a2 = quad(input[i2 + i]); let a3 = quad(input[i3 + i]);
+        let e0 = expand_weights[j]; let e1 = expand_weights[j + 8u];
+        let w0 = even_row(e0); let w1 = odd_row(e0); let w2 = even_row(e1); let w3 = odd_row(e1);
         h00 = mad(h00, subgroupBroadcast(a0, 0u), w0, w1, w2, w3);
         h01 = mad(h01, subgroupBroadcast(a0, 1u), w0, w1, w2, w3);
         h02 = mad(h02, subgroupBroadcast(a0, 2u), w0, w1, w2, w3);
@@ -189,7 +205,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
         h27 = mad(h27, subgroupBroadcast(a3, 1u), w0, w1, w2, w3);
         h28 = mad(h28, subgroupBroadcast(a3, 2u), w0, w1, w2, w3);
         continuing {
-          i += 1u; j += 32u;
+          i += 1u; j += 16u;
           break if i >= layer.in_c4;
         }
       }
@@ -236,10 +252,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
     // At stride 2 the outputs are those of even rows and columns; with STRIDE the compiler drops the others.
     let turns = min(8u, layer.hidden_c4 - k);
     i = 0u;
-    j = (group.x * layer.hidden_c4 + k) * 32u + lane;
+    j = (group.x * layer.hidden_c4 + k) * 16u + lane;
     loop {
-      let w0 = vec4<compute_t>(project_weights[j]); let w1 = vec4<compute_t>(project_weights[j + 8u]);
-      let w2 = vec4<compute_t>(project_weights[j + 16u]); let w3 = vec4<compute_t>(project_weights[j + 24u]);
+      let e0 = project_weights[j]; let e1 = project_weights[j + 8u];
+      let w0 = even_row(e0); let w1 = odd_row(e0); let w2 = even_row(e1); let w3 = odd_row(e1);
       c00 = mad(c00, subgroupShuffle(m00, i), w0, w1, w2, w3);
       c01 = mad(c01, subgroupShuffle(m01, i), w0, w1, w2, w3);
       c02 = mad(c02, subgroupShuffle(m02, i), w0, w1, w2, w3);
@@ -290,7 +306,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id
       c65 = mad(c65, subgroupShuffle(m65, i), w0, w1, w2, w3);
       c66 = mad(c66, subgroupShuffle(m66, i), w0, w1, w2, w3);
       continuing {
-        i += 1u; j += 32u;
+        i += 1u; j += 16u;
         break if i >= turns;
       }
     }

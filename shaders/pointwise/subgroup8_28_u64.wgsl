@@ -1,14 +1,16 @@
-// Pointwise (1x1) convolution for subgroups of 8, f32 only: as subgroup8_28, but a load brings two rows of weights as vec4<u64>.
+// Pointwise (1x1) convolution for subgroups of 8, f32 only: as subgroup8_28, but with loads and stores of 64 bits.
 //
-// Bindings   input [pixels][in_c4], weights [tile][2 in_c4][8] (a tile is 32 output channels, one stream from end to end; zeros past the
-//            last channel; each u64 has the weight of an even input channel in its low half, of the next one in its high half),
-//            bias [out_c4], residual as output (any buffer if layer.residual = 0), output [pixels][out_c4]
+// Bindings   input [pixels][in_c4], weights [tile][2 in_c4][8] (a tile is 32 output channels, one
+//            stream from end to end; zeros past the last channel; each u64 has the weight of an even input channel in its low half,
+//            of the next one in its high half), bias [out_c4], residual as output (any buffer if layer.residual = 0),
+//            output [pixels][out_c4]; a quad is a vec2<u64>
 // Mapping    A workgroup is one subgroup of 8 (required: min = max = 8) and makes a tile of 28 pixels x 32 channels.
 //            Dispatch (ceil(out_c4 / 8), ceil(pixels / 28), 1). layer.rounds = 7: a loop bound the compiler cannot see, so
 //            that it does not unroll the stores (compile time there is load and store sites).
-// Where      Mesa's software Vulkan driver (llvmpipe) up to 22: it loads lane by lane behind branches for the mask and the bounds, so that
-//            half of the twin's time is loads, and 32 bytes take hardly longer than 16. On Mesa 25 layers alone gain a little and whole
-//            networks nothing. Never on the web, which has no 64-bit integers.
+//            Loops test at their end: llvmpipe (25) runs the body of one that tests first once more, masked.
+// Where      Mesa's software Vulkan driver (llvmpipe): it loads lane by lane and value by value, each behind branches for the mask and the
+//            bounds, so that half of the twin's time is loads and stores; of 64 bits it needs half as many. Never on the web, which has no
+//            64-bit integers.
 
 alias storage_t = f32;
 alias compute_t = f32;
@@ -23,12 +25,24 @@ struct Layer {
   rows: u32, rounds: u32, unused0: u32, unused1: u32,            // rows, rounds: set by the variant
 }
 @group(0) @binding(0) var<uniform> layer: Layer;
-@group(0) @binding(1) var<storage, read> input: array<vec4<storage_t>>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4<storage_t>>;
+@group(0) @binding(1) var<storage, read> input: array<vec2<u64>>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec2<u64>>;
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u64>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<storage_t>>;
-@group(0) @binding(5) var<storage, read> residual: array<vec4<storage_t>>;
+@group(0) @binding(5) var<storage, read> residual: array<vec2<u64>>;
 
+// Channels 0 to 3 of a pixel.
+fn quad(v: vec2<u64>) -> vec4<compute_t> {
+  let even = bitcast<vec2<f32>>(vec2<u32>(v));
+  let odd = bitcast<vec2<f32>>(vec2<u32>(v >> vec2<u32>(32u)));
+  return vec4<compute_t>(even.x, odd.x, even.y, odd.y);
+}
+// Two channels a u64 again, the even one in its low half.
+fn pairs(v: vec4<accum_t>) -> vec2<u64> {
+  let bits = bitcast<vec4<u32>>(v);
+  return vec2<u64>(bits.xz) | (vec2<u64>(bits.yw) << vec2<u32>(32u));
+}
+// Weights of an even input channel and of the one after it.
 fn even_row(pair: vec4<u64>) -> vec4<compute_t> { return bitcast<vec4<f32>>(vec4<u32>(pair)); }
 fn odd_row(pair: vec4<u64>) -> vec4<compute_t> { return bitcast<vec4<f32>>(vec4<u32>(pair >> vec4<u32>(32u))); }
 
@@ -41,8 +55,8 @@ fn mad(sum: vec4<accum_t>, x: vec4<compute_t>, w0: vec4<compute_t>, w1: vec4<com
 fn store(pixel: u32, n: u32, sum: vec4<accum_t>) {
   let o = min(pixel, layer.pixels - 1u) * layer.out_c4 + n;
   var v = sum;
-  if (layer.residual != 0u) { v += vec4<accum_t>(residual[o]); }
-  output[o] = vec4<storage_t>(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
+  if (layer.residual != 0u) { v += quad(residual[o]); }
+  output[o] = pairs(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
 }
 
 @compute @workgroup_size(8)
@@ -62,11 +76,12 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
   var c14 = b; var c15 = b; var c16 = b; var c17 = b; var c18 = b; var c19 = b; var c20 = b;
   var c21 = b; var c22 = b; var c23 = b; var c24 = b; var c25 = b; var c26 = b; var c27 = b;
 
-  for (var k = 0u; k < layer.in_c4; k++) {
-    let a0 = vec4<compute_t>(input[i0]); i0 += 1u;
-    let a1 = vec4<compute_t>(input[i1]); i1 += 1u;
-    let a2 = vec4<compute_t>(input[i2]); i2 += 1u;
-    let a3 = vec4<compute_t>(input[i3]); i3 += 1u;
+  var k = 0u;
+  loop {
+    let a0 = quad(input[i0]); i0 += 1u;
+    let a1 = quad(input[i1]); i1 += 1u;
+    let a2 = quad(input[i2]); i2 += 1u;
+    let a3 = quad(input[i3]); i3 += 1u;
     let p0 = weights[j]; let p1 = weights[j + 8u]; j += 16u;
     let w0 = even_row(p0); let w1 = odd_row(p0); let w2 = even_row(p1); let w3 = odd_row(p1);
     c0 = mad(c0, subgroupBroadcast(a0, 0u), w0, w1, w2, w3);
@@ -97,11 +112,13 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     c25 = mad(c25, subgroupBroadcast(a3, 1u), w0, w1, w2, w3);
     c26 = mad(c26, subgroupBroadcast(a3, 2u), w0, w1, w2, w3);
     c27 = mad(c27, subgroupBroadcast(a3, 3u), w0, w1, w2, w3);
+    continuing { k += 1u; break if k >= layer.in_c4; }
   }
 
   if (n >= layer.out_c4) { return; }
   // 4 store sites instead of 28: the accumulators move up 4 places a round.
-  for (var r = 0u; r < layer.rounds; r++) {
+  var r = 0u;
+  loop {
     store(pixel + 4u * r, n, c0);
     store(pixel + 4u * r + 1u, n, c1);
     store(pixel + 4u * r + 2u, n, c2);
@@ -110,5 +127,6 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     c7 = c11; c8 = c12; c9 = c13; c10 = c14; c11 = c15; c12 = c16; c13 = c17;
     c14 = c18; c15 = c19; c16 = c20; c17 = c21; c18 = c22; c19 = c23; c20 = c24;
     c21 = c25; c22 = c26; c23 = c27;
+    continuing { r += 1u; break if r >= layer.rounds; }
   }
 }

@@ -2,7 +2,7 @@
 
 use super::depthwise::no_residual;
 use super::pointwise::{lanes, subgroup8};
-use super::{Case, Geometry, OpKind, Packing, Variant, eight_by_eight, row};
+use super::{Case, OpKind, Packing, Variant, eight_by_eight, row};
 use crate::gpu::{DeviceClass, DeviceProfile};
 
 pub(super) fn variants() -> Vec<Variant> {
@@ -19,21 +19,32 @@ pub(super) fn variants() -> Vec<Variant> {
         },
         Variant {
             invocations: 8,
-            applies: |case, profile| {
-                subgroup8(case, profile)?;
-                if case.input.channels > 4 {
-                    return Err("it is for up to four input channels");
-                }
-                no_residual(case)
-            },
-            geometry: |case, _| Geometry { rows: case.input.channels, ..lanes(case, 14, 7) },
-            cost: |case, _| case.macs() as f64 * 0.1,
+            applies: few_channels,
+            geometry: |case, _| lanes(case, 14, 7),
+            cost: |case, _| case.macs() as f64 * 0.06,
             ..row(
                 OpKind::Convolution,
                 "subgroup8_14",
                 "shaders/convolution/subgroup8_14.wgsl",
                 include_str!("../../shaders/convolution/subgroup8_14.wgsl"),
                 "thread: 14 pixels x 4 channels; workgroup (one subgroup of 8): 14 pixels x 32 channels",
+            )
+        },
+        // A page could never use it, and would download it.
+        #[cfg(not(target_arch = "wasm32"))]
+        Variant {
+            invocations: 8,
+            precisions: &[super::Precision::F32],
+            int64: true,
+            applies: few_channels,
+            geometry: |case, _| lanes(case, 14, 7),
+            cost: |case, _| case.macs() as f64 * 0.05,
+            ..row(
+                OpKind::Convolution,
+                "subgroup8_14_u64",
+                "shaders/convolution/subgroup8_14_u64.wgsl",
+                include_str!("../../shaders/convolution/subgroup8_14_u64.wgsl"),
+                "thread: 14 pixels x 4 channels; workgroup (one subgroup of 8): 14 pixels x 32 channels, by 64-bit loads and stores",
             )
         },
         Variant {
@@ -68,6 +79,14 @@ pub(super) fn variants() -> Vec<Variant> {
     ]
 }
 
+fn few_channels(case: &Case, profile: &DeviceProfile) -> Result<(), &'static str> {
+    subgroup8(case, profile)?;
+    if case.input.channels > 3 {
+        return Err("it is for up to three input channels");
+    }
+    no_residual(case)
+}
+
 fn many_channels(case: &Case, _: &DeviceProfile) -> Result<(), &'static str> {
-    if case.input.channels > 4 { Ok(()) } else { Err("it is for more than four input channels") }
+    if case.input.channels > 3 { Ok(()) } else { Err("it is for more than three input channels") }
 }

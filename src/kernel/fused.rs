@@ -106,8 +106,10 @@ fn registers(name: &'static str, stride: u32) -> Variant {
         _ => (|case, profile| lanes_at(case, profile, 2), |case, _| lane_tiles(case, 4), 870.0, "4 x 4 pixels x 32 channels"),
     };
     Variant {
-        packing: Packing::Tiles32,
+        packing: Packing::Tiles32Pairs,
         invocations: 8,
+        precisions: &[super::Precision::F32],
+        int64: true,
         applies,
         geometry,
         compile_ms,

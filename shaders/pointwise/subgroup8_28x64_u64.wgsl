@@ -1,9 +1,8 @@
-// Pointwise (1x1) convolution for subgroups of 8, twice as many channels a thread as `subgroup8_28`.
+// Pointwise (1x1) convolution for subgroups of 8, f32 only: twice as many channels a thread as `subgroup8_28_u64`.
 //
-// Bindings   input [pixels][in_c4], weights [tile][4 in_c4][8] (a tile is 32 output channels, one stream from end to end; zeros past
-//            the last channel), bias [out_c4], residual as output (any buffer if layer.residual = 0), output [pixels][out_c4]
+// Bindings   as `subgroup8_28_u64`
 // Mapping    A workgroup is one subgroup of 8 (required: min = max = 8) and makes 28 pixels x two tiles of 32 channels: what it loads of
-//            the input serves both, 12 loads where `subgroup8_28` takes 16. Dispatch (ceil(out_c4 / 16), ceil(pixels / 28), 1).
+//            the input serves both, 8 loads where `subgroup8_28_u64` takes 12. Dispatch (ceil(out_c4 / 16), ceil(pixels / 28), 1).
 //            layer.rounds = 7: a loop bound the compiler cannot see, so that it does not unroll the stores.
 // Where      Mesa's software Vulkan driver (llvmpipe) of version 22, layers of whole 64 output channels. Newer ones lose more with 56
 //            accumulators than loads cost.
@@ -21,12 +20,26 @@ struct Layer {
   rows: u32, rounds: u32, unused0: u32, unused1: u32,            // rows, rounds: set by the variant
 }
 @group(0) @binding(0) var<uniform> layer: Layer;
-@group(0) @binding(1) var<storage, read> input: array<vec4<storage_t>>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4<storage_t>>;
-@group(0) @binding(3) var<storage, read> weights: array<vec4<storage_t>>;
+@group(0) @binding(1) var<storage, read> input: array<vec2<u64>>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec2<u64>>;
+@group(0) @binding(3) var<storage, read> weights: array<vec4<u64>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<storage_t>>;
-@group(0) @binding(5) var<storage, read> residual: array<vec4<storage_t>>;
+@group(0) @binding(5) var<storage, read> residual: array<vec2<u64>>;
 
+// Channels 0 to 3 of a pixel.
+fn quad(v: vec2<u64>) -> vec4<compute_t> {
+  let even = bitcast<vec2<f32>>(vec2<u32>(v));
+  let odd = bitcast<vec2<f32>>(vec2<u32>(v >> vec2<u32>(32u)));
+  return vec4<compute_t>(even.x, odd.x, even.y, odd.y);
+}
+// Two channels a u64 again, the even one in its low half.
+fn pairs(v: vec4<accum_t>) -> vec2<u64> {
+  let bits = bitcast<vec4<u32>>(v);
+  return vec2<u64>(bits.xz) | (vec2<u64>(bits.yw) << vec2<u32>(32u));
+}
+// Weights of an even input channel and of the one after it.
+fn even_row(pair: vec4<u64>) -> vec4<compute_t> { return bitcast<vec4<f32>>(vec4<u32>(pair)); }
+fn odd_row(pair: vec4<u64>) -> vec4<compute_t> { return bitcast<vec4<f32>>(vec4<u32>(pair >> vec4<u32>(32u))); }
 // Four input channels `x` of one pixel times four weight rows.
 fn mad(sum: vec4<accum_t>, x: vec4<compute_t>, w0: vec4<compute_t>, w1: vec4<compute_t>, w2: vec4<compute_t>, w3: vec4<compute_t>) -> vec4<accum_t> {
   return sum + vec4<accum_t>(x.x * w0 + x.y * w1 + x.z * w2 + x.w * w3);
@@ -36,8 +49,8 @@ fn mad(sum: vec4<accum_t>, x: vec4<compute_t>, w0: vec4<compute_t>, w1: vec4<com
 fn store(pixel: u32, n: u32, sum: vec4<accum_t>) {
   let o = min(pixel, layer.pixels - 1u) * layer.out_c4 + n;
   var v = sum;
-  if (layer.residual != 0u) { v += vec4<accum_t>(residual[o]); }
-  output[o] = vec4<storage_t>(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
+  if (layer.residual != 0u) { v += quad(residual[o]); }
+  output[o] = pairs(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
 }
 
 @compute @workgroup_size(8)
@@ -51,8 +64,8 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
   var i2 = min(pixel + 16u + lane, last) * layer.in_c4;
   var i3 = min(pixel + 24u + lane, last) * layer.in_c4;
   // Where there is no second tile, the first is computed twice and stored once.
-  let second = select(0u, layer.in_c4 * 32u, tile.x * 16u + 8u < layer.out_c4);
-  var j = tile.x * layer.in_c4 * 64u + lane;
+  let second = select(0u, layer.in_c4 * 16u, tile.x * 16u + 8u < layer.out_c4);
+  var j = tile.x * layer.in_c4 * 32u + lane;
   let b = vec4<accum_t>(bias[min(n, layer.out_c4 - 1u)]);
   let e = vec4<accum_t>(bias[min(n + 8u, layer.out_c4 - 1u)]);
   var c0 = b; var c1 = b; var c2 = b; var c3 = b; var c4 = b; var c5 = b; var c6 = b;
@@ -65,12 +78,12 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
   var d21 = e; var d22 = e; var d23 = e; var d24 = e; var d25 = e; var d26 = e; var d27 = e;
 
   for (var k = 0u; k < layer.in_c4; k++) {
-    let a0 = vec4<compute_t>(input[i0]); i0 += 1u;
-    let a1 = vec4<compute_t>(input[i1]); i1 += 1u;
-    let a2 = vec4<compute_t>(input[i2]); i2 += 1u;
-    let a3 = vec4<compute_t>(input[i3]); i3 += 1u;
-    let w0 = vec4<compute_t>(weights[j]); let w1 = vec4<compute_t>(weights[j + 8u]);
-    let w2 = vec4<compute_t>(weights[j + 16u]); let w3 = vec4<compute_t>(weights[j + 24u]);
+    let a0 = quad(input[i0]); i0 += 1u;
+    let a1 = quad(input[i1]); i1 += 1u;
+    let a2 = quad(input[i2]); i2 += 1u;
+    let a3 = quad(input[i3]); i3 += 1u;
+    let p0 = weights[j]; let p1 = weights[j + 8u];
+    let w0 = even_row(p0); let w1 = odd_row(p0); let w2 = even_row(p1); let w3 = odd_row(p1);
     c0 = mad(c0, subgroupBroadcast(a0, 0u), w0, w1, w2, w3);
     c1 = mad(c1, subgroupBroadcast(a0, 1u), w0, w1, w2, w3);
     c2 = mad(c2, subgroupBroadcast(a0, 2u), w0, w1, w2, w3);
@@ -99,8 +112,8 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     c25 = mad(c25, subgroupBroadcast(a3, 1u), w0, w1, w2, w3);
     c26 = mad(c26, subgroupBroadcast(a3, 2u), w0, w1, w2, w3);
     c27 = mad(c27, subgroupBroadcast(a3, 3u), w0, w1, w2, w3);
-    let x0 = vec4<compute_t>(weights[second + j]); let x1 = vec4<compute_t>(weights[second + j + 8u]);
-    let x2 = vec4<compute_t>(weights[second + j + 16u]); let x3 = vec4<compute_t>(weights[second + j + 24u]); j += 32u;
+    let q0 = weights[second + j]; let q1 = weights[second + j + 8u]; j += 16u;
+    let x0 = even_row(q0); let x1 = odd_row(q0); let x2 = even_row(q1); let x3 = odd_row(q1);
     d0 = mad(d0, subgroupBroadcast(a0, 0u), x0, x1, x2, x3);
     d1 = mad(d1, subgroupBroadcast(a0, 1u), x0, x1, x2, x3);
     d2 = mad(d2, subgroupBroadcast(a0, 2u), x0, x1, x2, x3);
