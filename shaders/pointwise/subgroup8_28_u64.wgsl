@@ -51,12 +51,11 @@ fn mad(sum: vec4<accum_t>, x: vec4<compute_t>, w0: vec4<compute_t>, w1: vec4<com
   return sum + vec4<accum_t>(x.x * w0 + x.y * w1 + x.z * w2 + x.w * w3);
 }
 
-// A pixel past the end was computed from the last pixel's input, so it stores the last pixel's value again.
-fn store(pixel: u32, n: u32, sum: vec4<accum_t>) {
-  let o = min(pixel, layer.pixels - 1u) * layer.out_c4 + n;
-  var v = sum;
-  if (layer.residual != 0u) { v += quad(residual[o]); }
-  output[o] = pairs(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
+// Where a quad of a pixel stands; a pixel past the end was computed from the last pixel's input, so it is the last pixel again.
+fn place(pixel: u32, n: u32) -> u32 { return min(pixel, layer.pixels - 1u) * layer.out_c4 + n; }
+
+fn store(pixel: u32, n: u32, v: vec4<accum_t>) {
+  output[place(pixel, n)] = pairs(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
 }
 
 @compute @workgroup_size(8)
@@ -116,6 +115,22 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
   }
 
   if (n >= layer.out_c4) { return; }
+  // The residual in a loop of its own, in which the accumulators go round once: llvmpipe walks through what a branch leaves out, masked,
+  // and so would for every store of a layer that has none.
+  var q = select(layer.rounds, 0u, layer.residual != 0u);
+  loop {
+    if (q >= layer.rounds) { break; }
+    let at = pixel + 4u * q;
+    let t0 = c0 + quad(residual[place(at, n)]);
+    let t1 = c1 + quad(residual[place(at + 1u, n)]);
+    let t2 = c2 + quad(residual[place(at + 2u, n)]);
+    let t3 = c3 + quad(residual[place(at + 3u, n)]);
+    c0 = c4; c1 = c5; c2 = c6; c3 = c7; c4 = c8; c5 = c9; c6 = c10;
+    c7 = c11; c8 = c12; c9 = c13; c10 = c14; c11 = c15; c12 = c16; c13 = c17;
+    c14 = c18; c15 = c19; c16 = c20; c17 = c21; c18 = c22; c19 = c23; c20 = c24;
+    c21 = c25; c22 = c26; c23 = c27; c24 = t0; c25 = t1; c26 = t2; c27 = t3;
+    q += 1u;
+  }
   // 4 store sites instead of 28: the accumulators move up 4 places a round.
   var r = 0u;
   loop {

@@ -22,6 +22,7 @@ pub(super) fn variants() -> Vec<Variant> {
             applies: few_channels,
             geometry: |case, _| lanes(case, 14, 7),
             cost: |case, _| case.macs() as f64 * 0.06,
+            compile_ms: 140.0,
             ..row(
                 OpKind::Convolution,
                 "subgroup8_14",
@@ -39,6 +40,7 @@ pub(super) fn variants() -> Vec<Variant> {
             applies: few_channels,
             geometry: |case, _| lanes(case, 14, 7),
             cost: |case, _| case.macs() as f64 * 0.05,
+            compile_ms: 130.0,
             ..row(
                 OpKind::Convolution,
                 "subgroup8_14_u64",

@@ -61,7 +61,7 @@ pub(super) fn variants() -> Vec<Variant> {
             cost: |case, profile| {
                 strip_cost(case, profile, 5, 4 - case.stride) * if profile.class == DeviceClass::Software { 0.72 } else { 2.0 }
             },
-            compile_ms: 330.0,
+            compile_ms: 240.0,
             ..strip(
                 "strip_u64",
                 "shaders/depthwise/strip_u64.wgsl",

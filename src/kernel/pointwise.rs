@@ -113,7 +113,7 @@ pub(super) fn variants() -> Vec<Variant> {
             applies: subgroup8,
             geometry: |case, _| lanes(case, 28, 7),
             cost: |case, profile| lane_cost(case, profile, 28, 0.87),
-            compile_ms: 320.0,
+            compile_ms: 260.0,
             ..row(
                 OpKind::Pointwise,
                 "subgroup8_28_u64",
@@ -136,7 +136,7 @@ pub(super) fn variants() -> Vec<Variant> {
                 let whole = f64::from(tiles.next_multiple_of(2)) / f64::from(tiles);
                 lane_cost(case, profile, 28, whole * if profile.mesa_before(23) { 0.76 } else { 0.93 })
             },
-            compile_ms: 560.0,
+            compile_ms: 460.0,
             ..row(
                 OpKind::Pointwise,
                 "subgroup8_28x64_u64",
@@ -214,7 +214,7 @@ fn matvec_u64() -> Variant {
             few_pixels(case, profile)
         },
         cost: |case, profile| gpu_cost(case, profile, &Walk { slices: 8, turn_ns: 400.0, rate: 0.1, llvmpipe: 0.8 }),
-        compile_ms: 170.0,
+        compile_ms: 130.0,
         file: file.into(),
         source: source.into(),
         summary: "thread: 1 pixel x 4 channels x 1/8 of the inputs; workgroup: 1 pixel x 32 channels, by 64-bit loads".into(),
