@@ -48,7 +48,8 @@ pub(super) struct Recorded {
 }
 
 impl Session {
-    /// Records one inference into `encoder`: preprocessing, the network, and the read-back of its outputs.
+    /// Records one inference into `encoder`: preprocessing, the network, and the read-back of its outputs. Where the ring is
+    /// full it polls the device, without waiting, for a place whose [`Pending`] was dropped.
     ///
     /// # Errors
     /// [`Error::Busy`] if the ring is full or a sliced inference holds the activations, [`Error::Input`] for a wrong shape
@@ -84,13 +85,7 @@ impl Session {
     /// Takes a place of the ring for an inference whose input is not recorded yet.
     fn claim(&mut self, batch: u32) -> Result<Sliced> {
         self.check_free()?;
-        let free = |places: &[Arc<Place>]| places.iter().position(|p| p.claim());
-        let mut place = free(&self.places);
-        // What was recorded ahead may hold the last place.
-        if place.is_none() && self.ahead.take().is_some() {
-            place = free(&self.places);
-        }
-        let place = place.ok_or(Error::Busy(self.places.len()))?;
+        let place = self.free_place().ok_or(Error::Busy(self.places.len()))?;
         let pending = Pending {
             engine: self.engine.clone(),
             place: self.places[place].clone(),
@@ -103,6 +98,23 @@ impl Session {
         let lease = Arc::new(());
         self.lease = Arc::downgrade(&lease);
         Ok(Sliced { pending, place, next: 0, steps: self.program.plan.steps.len(), read_back: true, _lease: lease })
+    }
+
+    /// Takes a place of the ring that nobody holds and the device is done with.
+    fn free_place(&mut self) -> Option<usize> {
+        let free = |places: &[Arc<Place>]| places.iter().position(|p| p.claim());
+        let mut place = free(&self.places);
+        // The device may be done with one whose `Pending` was dropped: natively it says so only when it is polled. A poll
+        // that fails frees none.
+        #[cfg(not(target_arch = "wasm32"))]
+        if place.is_none() && self.engine.device().poll(wgpu::PollType::Poll).is_ok() {
+            place = free(&self.places);
+        }
+        // What was recorded ahead may hold the last place.
+        if place.is_none() && self.ahead.take().is_some() {
+            place = free(&self.places);
+        }
+        place
     }
 
     /// Whether something can be recorded at all.
