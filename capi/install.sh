@@ -11,19 +11,54 @@ cd "$(dirname "$0")/.."
 prefix=${1:-/usr/local}
 root=${DESTDIR:-}$prefix
 profile=${MOBILENET_PROFILE:-library}
+case ${CARGO_BUILD_TARGET:-$(uname -s)} in
+  *darwin* | *Darwin* | *apple*) platform=apple ;;
+  *android*) platform=android ;; # takes libraries from the package, by plain names
+  *windows* | MINGW* | MSYS*) platform=windows ;;
+  *) platform=elf ;;
+esac
+
+# Programs ask for the library by the interface's number: one that changed something for its callers stands beside the old one.
+abi=$(sed -n 's/^#define MOBILENET_ABI_VERSION //p' capi/include/mobilenet.h)
+[ -n "$abi" ] || { echo "capi/include/mobilenet.h names no MOBILENET_ABI_VERSION" >&2; exit 1; }
+major=$((abi / 1000)) minor=$((abi % 1000))
+unset MOBILENET_LINK_ARG
+case $platform in
+  elf) export MOBILENET_LINK_ARG=-Wl,-soname,libmobilenet.so.$major ;;
+  apple) export MOBILENET_LINK_ARG=-Wl,-install_name,$prefix/lib/libmobilenet.$major.dylib ;;
+esac
 cargo build --profile "$profile" --locked -p mobilenet-capi
 target=${CARGO_TARGET_DIR:-target}/${CARGO_BUILD_TARGET:+$CARGO_BUILD_TARGET/}${profile/#dev/debug}
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 
 install -d "$root/include" "$root/lib/pkgconfig"
 install -m 644 capi/include/mobilenet.h "$root/include/"
-for library in libmobilenet.so libmobilenet.dylib mobilenet.dll libmobilenet.a mobilenet.lib; do
-  if [ -f "$target/$library" ]; then install -m 755 "$target/$library" "$root/lib/"; fi
+for library in libmobilenet.a mobilenet.lib mobilenet.dll; do
+  if [ -f "$target/$library" ]; then install -m 644 "$target/$library" "$root/lib/"; fi
 done
-if [ -f "$root/lib/libmobilenet.so" ]; then strip --strip-unneeded "$root/lib/libmobilenet.so"; fi
+# The file, the name that programs ask for, and the name that the linker looks for.
+shared() {
+  local file=$1 name=$2 link=$3
+  install -m 755 "$target/$link" "$root/lib/$file"
+  rm -f "$root/lib/$name" "$root/lib/$link"
+  ln -s "$file" "$root/lib/$name"
+  ln -s "$name" "$root/lib/$link"
+}
+case $platform in
+  elf)
+    shared "libmobilenet.so.$major.$minor" "libmobilenet.so.$major" libmobilenet.so
+    strip --strip-unneeded "$root/lib/libmobilenet.so.$major.$minor"
+    ;;
+  apple)
+    if [ -f "$target/libmobilenet.dylib" ]; then
+      shared "libmobilenet.$major.$minor.dylib" "libmobilenet.$major.dylib" libmobilenet.dylib
+    fi
+    ;;
+  android) install -m 755 "$target/libmobilenet.so" "$root/lib/" ;;
+esac
 
-case $(uname -s) in
-  Darwin) private="-framework Metal -framework QuartzCore -framework CoreFoundation -framework Foundation -lobjc" ;;
+case $platform in
+  apple) private="-framework Metal -framework QuartzCore -framework CoreFoundation -framework Foundation -lobjc" ;;
   *) private="-lpthread -ldl -lm" ;;
 esac
 cat >"$root/lib/pkgconfig/mobilenet.pc" <<EOF

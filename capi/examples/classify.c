@@ -80,8 +80,12 @@ int main(int argc, char **argv) {
     fprintf(stderr, "usage: classify MODEL [cpu]\n");
     return 2;
   }
+  if (mobilenet_abi_version() < MOBILENET_ABI_VERSION) {
+    fprintf(stderr, "the library is older than its header\n");
+    return 1;
+  }
   mobilenet_options options;
-  mobilenet_options_init(&options);
+  if (mobilenet_options_init(&options, sizeof options) != MOBILENET_STATUS_OK) return failed("options");
   options.cpu = argc > 2 && strcmp(argv[2], "cpu") == 0;
   mobilenet_classifier *classifier = NULL;
   if (mobilenet_open(argv[1], &options, &classifier) != MOBILENET_STATUS_OK) return failed("open");
@@ -99,6 +103,7 @@ int main(int argc, char **argv) {
   int bad = run(classifier, &picture);
 
   /* Mistakes are told, not crashed on. */
+  if (mobilenet_options_init(&options, 3) != MOBILENET_STATUS_INVALID_ARGUMENT) bad = 1;
   mobilenet_outputs *none = NULL;
   if (mobilenet_run(classifier, NULL, 1, &none) != MOBILENET_STATUS_INVALID_ARGUMENT || none != NULL) bad = 1;
   if (mobilenet_run(NULL, &picture, 1, &none) != MOBILENET_STATUS_INVALID_ARGUMENT || *mobilenet_last_error() == 0) bad = 1;

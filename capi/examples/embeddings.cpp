@@ -85,7 +85,7 @@ int main(int argc, char **argv) try {
 
   const char *names[] = {"embedding"};
   mobilenet_options options;
-  mobilenet::check(mobilenet_options_init(&options));
+  mobilenet::check(mobilenet_options_init(&options, sizeof options));
   options.cpu = argc > 2 && std::strcmp(argv[2], "cpu") == 0;
   options.batch = 2;
   options.outputs = names;

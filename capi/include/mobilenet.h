@@ -2,7 +2,8 @@
  *
  * Handles are opaque. A function that can fail gives a status; `mobilenet_last_error` then says on the same thread what
  * happened and what to do. Out parameters are written only on success. Every pointer may be NULL where the comment says
- * so; elsewhere NULL is MOBILENET_STATUS_INVALID_ARGUMENT. Strings are UTF-8 and end with a zero.
+ * so; elsewhere NULL is MOBILENET_STATUS_INVALID_ARGUMENT. Strings are UTF-8 and end with a zero. Structs that begin with
+ * `struct_size` may grow; others stay as they are.
  *
  * Threads: there are no globals but each thread's last error. A classifier is used by one thread at a time (which one may
  * change); different classifiers, jobs and outputs are independent. Outputs may be read by several threads at once.
@@ -15,6 +16,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/*
+ Version of the interface that this header is of: grows when something is added, to the next thousand when something changes for its
+ callers. The thousands are the number in the shared library's name.
+ */
+#define MOBILENET_ABI_VERSION 1000
 
 /*
  How a call ended.
@@ -112,11 +119,12 @@ typedef struct mobilenet_job mobilenet_job;
 typedef struct mobilenet_outputs mobilenet_outputs;
 
 /*
- Where and how to compute. Fill it by `mobilenet_options_init`, then change what you like.
+ Where and how to compute. Fill it by `mobilenet_options_init`, then change what you like. Later versions may add fields at
+ the end; programs and libraries of different versions go together.
  */
 typedef struct mobilenet_options {
   /*
-   Size of this struct as the caller knows it; set by `mobilenet_options_init`.
+   `sizeof` of this struct as the caller knows it; set by `mobilenet_options_init`.
    */
   uint32_t struct_size;
   /*
@@ -356,9 +364,10 @@ enum mobilenet_status mobilenet_run_async(struct mobilenet_classifier *classifie
                                           void *user_data);
 
 /*
- Fills `options` with what is usual.
+ Fills `options`, which has `struct_size` bytes, with what is usual: `mobilenet_options_init(&options, sizeof options)`.
  */
-enum mobilenet_status mobilenet_options_init(struct mobilenet_options *options);
+enum mobilenet_status mobilenet_options_init(struct mobilenet_options *options,
+                                             size_t struct_size);
 
 /*
  Number of outputs.
@@ -400,7 +409,7 @@ void mobilenet_outputs_free(struct mobilenet_outputs *outputs);
 const char *mobilenet_last_error(void);
 
 /*
- Version of this interface: grows when functions are added, by 1000 when something changes for its callers.
+ `MOBILENET_ABI_VERSION` of the library that is loaded.
  */
 uint32_t mobilenet_abi_version(void);
 

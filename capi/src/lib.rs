@@ -18,4 +18,4 @@ pub use classifier::*;
 pub use job::*;
 pub use options::{Options, Precision, mobilenet_options_init};
 pub use outputs::*;
-pub use status::{Status, mobilenet_abi_version, mobilenet_last_error};
+pub use status::{MOBILENET_ABI_VERSION, Status, mobilenet_abi_version, mobilenet_last_error};

@@ -1,6 +1,9 @@
 //! Where and how to compute: a struct that may grow.
+//!
+//! What must hold: of the caller's struct no byte is touched beyond the size that the caller says it has; fields are only ever
+//! added, at the end, and one that is all zero is as usual.
 
-use crate::border::{Checked, exclusive, reference, text, values};
+use crate::border::{Checked, text, values};
 use crate::status::{Failure, Status, guarded};
 use mobilenet_wgpu::ClassifierOptions;
 use mobilenet_wgpu::kernel::Precision as Types;
@@ -18,11 +21,12 @@ pub enum Precision {
     F16 = 2,
 }
 
-/// Where and how to compute. Fill it by `mobilenet_options_init`, then change what you like.
+/// Where and how to compute. Fill it by `mobilenet_options_init`, then change what you like. Later versions may add fields at
+/// the end; programs and libraries of different versions go together.
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Size of this struct as the caller knows it; set by `mobilenet_options_init`.
+    /// `sizeof` of this struct as the caller knows it; set by `mobilenet_options_init`.
     pub struct_size: u32,
     /// A `mobilenet_precision`.
     pub precision: u32,
@@ -68,23 +72,57 @@ impl Default for Options {
     }
 }
 
-/// Fills `options` with what is usual.
+/// No struct of ours is larger.
+const MOST: usize = 4096;
+
+/// Fills `options`, which has `struct_size` bytes, with what is usual: `mobilenet_options_init(&options, sizeof options)`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn mobilenet_options_init(options: *mut Options) -> Status {
+pub unsafe extern "C" fn mobilenet_options_init(options: *mut Options, struct_size: usize) -> Status {
     guarded(|| {
-        *unsafe { exclusive(options, "options") }? = Options::default();
+        if options.is_null() {
+            return Err(Failure::argument("`options` is NULL"));
+        }
+        let size = plausible(struct_size)?;
+        let usual = Options { struct_size: size as u32, ..Options::default() };
+        let known = size.min(size_of::<Options>());
+        // SAFETY: the caller's struct has `size` bytes, ours at least `known`.
+        unsafe {
+            std::ptr::copy_nonoverlapping((&raw const usual).cast::<u8>(), options.cast(), known);
+            options.cast::<u8>().add(known).write_bytes(0, size - known);
+        }
         Ok(Status::Ok)
     })
 }
 
+/// That a struct can have this size: a multiple of its alignment, so that no field of ours is cut in two.
+fn plausible(size: usize) -> Checked<usize> {
+    if (1..=MOST).contains(&size) && size.is_multiple_of(align_of::<Options>()) {
+        return Ok(size);
+    }
+    Err(Failure::argument(format!("options of {size} bytes: call mobilenet_options_init(&options, sizeof options) first")))
+}
+
+/// The caller's options: those fields that it has, and what is usual for others.
+unsafe fn known(options: *const Options) -> Checked<Options> {
+    let (mut known, ours) = (Options::default(), size_of::<Options>());
+    if options.is_null() {
+        return Ok(known);
+    }
+    // SAFETY: every version begins with its size, and has as many bytes.
+    unsafe {
+        let size = plausible(options.cast::<u32>().read() as usize)?;
+        let bytes = options.cast::<u8>();
+        std::ptr::copy_nonoverlapping(bytes, (&raw mut known).cast(), size.min(ours));
+        if (ours..size).any(|at| bytes.add(at).read() != 0) {
+            return Err(Failure::argument(format!("options of {size} bytes use a field that this library, of {ours}, does not have")));
+        }
+    }
+    Ok(known)
+}
+
 /// The library's options; NULL is what is usual.
 pub(crate) unsafe fn read(options: *const Options) -> Checked<ClassifierOptions> {
-    let usual = Options::default();
-    let options = if options.is_null() { &usual } else { unsafe { reference(options, "options") }? };
-    if options.struct_size != usual.struct_size {
-        let (found, expected) = (options.struct_size, usual.struct_size);
-        return Err(Failure::argument(format!("options of {found} bytes, expected {expected}: call mobilenet_options_init first")));
-    }
+    let options = unsafe { known(options) }?;
     let mut read = ClassifierOptions { cpu: options.cpu, fallback: options.fallback, ..ClassifierOptions::default() };
     read.adapter.adapter = unsafe { text(options.adapter, "adapter") }?;
     read.adapter.backend = unsafe { text(options.backend, "backend") }?;
@@ -105,4 +143,55 @@ pub(crate) unsafe fn read(options: *const Options) -> Checked<ClassifierOptions>
         read.session.outputs.push(name.ok_or_else(|| Failure::argument("a name among `outputs` is NULL"))?);
     }
     Ok(read)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    /// Memory of the caller's, with a mark behind the struct.
+    const WORDS: usize = size_of::<Options>() / 8 + 4;
+    const MARK: u64 = 0xa5a5_a5a5_a5a5_a5a5;
+
+    fn initialised(size: usize) -> [u64; WORDS] {
+        let mut memory = [MARK; WORDS];
+        assert_eq!(unsafe { mobilenet_options_init(memory.as_mut_ptr().cast(), size) }, Status::Ok);
+        assert!(memory[size / 8..].iter().all(|word| *word == MARK), "{size} bytes are overrun");
+        memory
+    }
+
+    fn refused(memory: &[u64]) -> String {
+        unsafe { read(memory.as_ptr().cast()) }.map(|_| ()).map_err(|failure| failure.message).unwrap_err()
+    }
+
+    #[test]
+    fn structs_of_every_version_are_filled_and_read_as_far_as_they_go() {
+        let ours = size_of::<Options>();
+        for size in (8..=ours + 24).step_by(8) {
+            let mut memory = initialised(size);
+            let usual = unsafe { read(memory.as_ptr().cast()) }.unwrap_or_else(|failure| panic!("{size}: {}", failure.message));
+            assert!(usual.fallback && !usual.cpu && usual.adapter.adapter.is_none() && usual.session.outputs.is_empty());
+            assert_eq!((usual.session.batch, usual.session.in_flight, usual.session.size), (1, 2, None));
+            // `batch` and `in_flight` are the second word.
+            memory[1] = 7 | 3 << 32;
+            let read = unsafe { read(memory.as_ptr().cast()) }.map_err(|failure| failure.message).unwrap();
+            assert_eq!((read.session.batch, read.session.in_flight), if size >= 16 { (7, 3) } else { (1, 2) }, "{size}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_struct_of_ours_is_refused() {
+        let ours = size_of::<Options>();
+        let mut memory = [MARK; WORDS];
+        for size in [0, 4, 7, ours - 1, ours + 1, MOST + 8, usize::MAX] {
+            assert_eq!(unsafe { mobilenet_options_init(memory.as_mut_ptr().cast(), size) }, Status::InvalidArgument, "{size}");
+        }
+        assert_eq!(unsafe { mobilenet_options_init(std::ptr::null_mut(), ours) }, Status::InvalidArgument);
+        assert_eq!(memory, [MARK; WORDS]);
+        assert!(refused(&memory).contains("sizeof options"), "never initialised");
+        let mut newer = initialised(ours + 16);
+        newer[ours / 8 + 1] = 1;
+        assert!(refused(&newer).contains("does not have"));
+    }
 }

@@ -100,10 +100,14 @@ pub extern "C" fn mobilenet_last_error() -> *const c_char {
     LAST.try_with(|last| last.borrow().as_ptr()).unwrap_or(c"".as_ptr())
 }
 
-/// Version of this interface: grows when functions are added, by 1000 when something changes for its callers.
+/// Version of the interface that this header is of: grows when something is added, to the next thousand when something changes for its
+/// callers. The thousands are the number in the shared library's name.
+pub const MOBILENET_ABI_VERSION: u32 = 1000;
+
+/// `MOBILENET_ABI_VERSION` of the library that is loaded.
 #[unsafe(no_mangle)]
 pub extern "C" fn mobilenet_abi_version() -> u32 {
-    1000
+    MOBILENET_ABI_VERSION
 }
 
 /// For callbacks, which have no last error: the message as C sees it.
