@@ -1,6 +1,7 @@
 //! Recording an inference into an encoder: whole, or in slices over several encoders.
 
-use super::pending::Place;
+use super::pending::Reading;
+use super::place::Place;
 use super::{Input, Pending, Session};
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -89,10 +90,16 @@ impl Session {
         let pending = Pending {
             engine: self.engine.clone(),
             place: self.places[place].clone(),
-            layout: self.layout.clone(),
-            batch,
-            precision: self.program.plan.precision,
+            reading: Reading {
+                layout: self.layout.clone(),
+                batch,
+                precision: self.program.plan.precision,
+                loss: self.engine.shared.loss.clone(),
+            },
             done: false,
+            handed_on: false,
+            #[cfg(not(target_arch = "wasm32"))]
+            awaited: None,
         };
         self.write_layers(place, batch);
         let lease = Arc::new(());
@@ -132,7 +139,7 @@ impl Session {
         self.check(&input)?;
         self.check_free()?;
         let batch = input.batch() as u32;
-        let network = match self.ahead.take().filter(|ahead| ahead.pending.batch == batch) {
+        let network = match self.ahead.take().filter(|ahead| ahead.pending.batch() == batch) {
             Some(ahead) => ahead,
             None => self.record(batch)?,
         };
@@ -222,7 +229,7 @@ impl Session {
         let place = &self.places[sliced.place];
         let mut end = 0;
         for (output, layout) in self.program.plan.outputs.iter().zip(self.layout.iter()) {
-            let bytes = layout.picture_bytes * u64::from(sliced.pending.batch);
+            let bytes = layout.picture_bytes * u64::from(sliced.pending.batch());
             encoder.copy_buffer_to_buffer(&self.program.slots[output.slot], 0, &place.result, layout.offset, bytes);
             end = layout.offset + bytes;
         }

@@ -3,11 +3,15 @@
 //! An [`Engine`] is a device with its kernels; a [`Session`] is a network compiled on it for one size and batch. A run is
 //! recorded into an encoder, submitted, and waited for through its [`Pending`]; `run` does the three in one.
 
+#[cfg(not(target_arch = "wasm32"))]
+mod alarm;
 mod cache;
 mod encode;
 mod input;
+mod loss;
 mod pending;
 pub(crate) mod pipelines;
+mod place;
 mod program;
 mod session;
 
@@ -21,7 +25,7 @@ use crate::kernel::{self, Precision, Variant};
 use crate::plan::Weight;
 use crate::{Error, Result};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 
 /// A device with the table of kernels; cheap to clone, shared by all threads.
 #[derive(Clone, Debug)]
@@ -48,7 +52,10 @@ struct Shared {
     made: Mutex<Made>,
     /// Weights in use, by owner, expression, packing and type; sessions of one model share them.
     weights: Mutex<HashMap<WeightKey, Weak<wgpu::Buffer>>>,
-    lost: Arc<OnceLock<String>>,
+    /// Shared by all engines on the device that come from one.
+    loss: Arc<loss::Loss>,
+    #[cfg(not(target_arch = "wasm32"))]
+    alarm: Arc<alarm::Alarm>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -68,10 +75,10 @@ impl Engine {
         let (device, queue) = gpu::request_device(options).await?;
         let engine = Self::new(device, queue)?;
         // Our device, so its one lost-callback is ours.
-        let lost = Arc::downgrade(&engine.shared.lost);
+        let loss = Arc::downgrade(&engine.shared.loss);
         engine.shared.device.set_device_lost_callback(move |reason, message| {
-            if let Some(lost) = lost.upgrade() {
-                let _ = lost.set(format!("{reason:?}: {message}"));
+            if let Some(loss) = loss.upgrade() {
+                loss.set(format!("{reason:?}: {message}"));
             }
         });
         Ok(engine)
@@ -109,12 +116,11 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub fn with_more(&self, more: Vec<Variant>) -> Result<Self> {
-        let Shared { device, queue, variants, lost, .. } = &*self.shared;
-        Self::build(device.clone(), queue.clone(), [variants, &*more].concat(), lost.clone())
+        let Shared { device, queue, variants, loss, .. } = &*self.shared;
+        Self::build(device.clone(), queue.clone(), [variants, &*more].concat(), loss.clone())
     }
 
-    /// `lost` is shared by all engines on a device.
-    fn build(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>, lost: Arc<OnceLock<String>>) -> Result<Self> {
+    fn build(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>, loss: Arc<loss::Loss>) -> Result<Self> {
         let profile = DeviceProfile::of(&device);
         let least = kernel::OpKind::Pointwise.bindings().len() as u32;
         if profile.max_storage_buffers < least {
@@ -128,7 +134,19 @@ impl Engine {
         }
         let pipelines = pipelines::Pipelines::default();
         let (weights, made) = Default::default();
-        Ok(Self { shared: Arc::new(Shared { device, queue, profile, variants, pipelines, made, weights, lost }) })
+        let shared = Shared {
+            device,
+            queue,
+            profile,
+            variants,
+            pipelines,
+            made,
+            weights,
+            loss,
+            #[cfg(not(target_arch = "wasm32"))]
+            alarm: Arc::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The device.
@@ -151,22 +169,22 @@ impl Engine {
     pub fn made(&self) -> Made {
         *lock(&self.shared.made)
     }
-    /// Tells the engine that its device is lost (for guests, whose lost-callback is their own).
+    /// Tells the engine that its device is lost (for guests, whose lost-callback is their own), and those who wait for it.
     pub fn notify_lost(&self) {
-        let _ = self.shared.lost.set("the application said so".into());
+        self.shared.loss.set("the application said so".into());
     }
     /// Whether the device is known to be lost.
     pub fn is_lost(&self) -> bool {
-        self.shared.lost.get().is_some()
+        self.shared.loss.error().is_some()
     }
 
     fn check_alive(&self) -> Result<()> {
-        self.shared.lost.get().map_or(Ok(()), |why| Err(Error::DeviceLost(why.clone())))
+        self.shared.loss.error().map_or(Ok(()), Err)
     }
 
     /// The error of a failed operation: the device's loss, if it is known.
     fn failure(&self, error: Error) -> Error {
-        self.shared.lost.get().map_or(error, |why| Error::DeviceLost(why.clone()))
+        self.shared.loss.error().unwrap_or(error)
     }
 
     /// A parameter on the GPU: found, or made by `values` and uploaded.

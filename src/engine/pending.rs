@@ -1,15 +1,14 @@
-//! One inference on its way, and the ring of buffers that it borrows from its session.
-//!
-//! A place of the ring is free when its `Pending` is gone and the device is done with it. The callback that tells so owns
-//! a guard: if the encoder is thrown away unsubmitted, the guard is dropped and the place is free again.
+//! One inference on its way: asked for, awaited, or told of by a callback.
 
-use super::{Engine, lock};
+use super::Engine;
+use super::loss::Loss;
+use super::place::{Place, Progress};
 use crate::graph::Shape;
 use crate::kernel::Precision;
 use crate::{Error, Result, Tensor};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// The values of an inference, in the order in which the session's outputs were named.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,127 +41,34 @@ pub struct OutputLayout {
 #[cfg(not(target_arch = "wasm32"))]
 const UNSUBMITTED: std::time::Duration = std::time::Duration::from_secs(5);
 
-/// One place of a session's ring.
-#[derive(Debug)]
-pub(super) struct Place {
-    pub input: wgpu::Buffer,
-    /// The outputs, on the device.
-    pub result: wgpu::Buffer,
-    /// The outputs, for the host to read.
-    pub staging: wgpu::Buffer,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    claimed: bool,
-    device: Progress,
-    waker: Option<Waker>,
-}
-
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    #[default]
-    Idle,
-    Recorded,
-    /// Done, and the outputs can be read by the host.
-    Mapped,
-    /// Done, and the outputs stay on the device.
-    OnDevice,
-    Failed,
-    /// The commands were thrown away.
-    Abandoned,
-}
-
-impl Place {
-    pub fn new(input: wgpu::Buffer, result: wgpu::Buffer, staging: wgpu::Buffer) -> Self {
-        Self { input, result, staging, state: Mutex::default() }
-    }
-    /// Takes the place if it is free.
-    pub fn claim(&self) -> bool {
-        let mut state = lock(&self.state);
-        let free = !state.claimed && state.device != Progress::Recorded;
-        if free {
-            *state = State { claimed: true, ..State::default() };
-        }
-        free
-    }
-    fn release(&self) {
-        let mut state = lock(&self.state);
-        state.claimed = false;
-        self.settle(&mut state);
-    }
-    fn advance(&self, progress: Progress) {
-        let waker = {
-            let mut state = lock(&self.state);
-            state.device = progress;
-            self.settle(&mut state);
-            state.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-    /// Makes an unclaimed place idle once the device is done with it.
-    fn settle(&self, state: &mut State) {
-        if !state.claimed && state.device != Progress::Recorded {
-            if matches!(state.device, Progress::Mapped | Progress::OnDevice) {
-                self.staging.unmap();
-            }
-            state.device = Progress::Idle;
-        }
-    }
-    /// Asks for the staging buffer to be mapped when `encoder` is submitted and done.
-    pub fn read_back(self: &Arc<Self>, encoder: &wgpu::CommandEncoder) {
-        self.ask(encoder, Progress::Mapped);
-    }
-    /// Asks to be told when `encoder` is submitted and done; nothing is read back. (Through the mapping, too: the callback
-    /// of a finished submission would have to be `Send` in a browser, where buffers are not.)
-    pub fn follow(self: &Arc<Self>, encoder: &wgpu::CommandEncoder) {
-        self.ask(encoder, Progress::OnDevice);
-    }
-    fn ask(self: &Arc<Self>, encoder: &wgpu::CommandEncoder, done: Progress) {
-        lock(&self.state).device = Progress::Recorded;
-        let guard = Guard { place: self.clone(), told: false };
-        let tell = move |result: Result<(), _>| guard.tell(if result.is_ok() { done } else { Progress::Failed });
-        encoder.map_buffer_on_submit(&self.staging, wgpu::MapMode::Read, .., tell);
-    }
-}
-
-/// Tells the place what became of its commands, also if they were never submitted.
-struct Guard {
-    place: Arc<Place>,
-    told: bool,
-}
-
-impl Guard {
-    fn tell(mut self, progress: Progress) {
-        self.told = true;
-        self.place.advance(progress);
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        if !self.told {
-            self.place.advance(Progress::Abandoned);
-        }
-    }
-}
-
 /// One inference: recorded, then submitted by whoever owns the encoder, then ready.
 ///
-/// It is a future. Natively the device has to be polled for it to make progress: [`Pending::try_take`] and the future do
-/// so without waiting, [`Pending::wait`] waits. Dropping it gives its place in the ring back.
+/// It is a future, asked for by [`Pending::try_take`], or left to a callback ([`Pending::on_ready`]). Natively the device has to be
+/// polled for it to make progress: `try_take` and the future do so without waiting, [`Pending::wait`] waits; a callback is
+/// called where the application polls. A future sleeps until then, or, where nobody else polls, asks by itself from time to time: soon
+/// at first, later once a millisecond. Dropping it gives its place in the ring back.
 #[derive(Debug)]
 #[must_use = "an inference that nobody waits for is thrown away"]
 pub struct Pending {
     pub(super) engine: Engine,
     pub(super) place: Arc<Place>,
-    pub(super) layout: Arc<Vec<OutputLayout>>,
-    pub(super) batch: u32,
-    pub(super) precision: Precision,
+    pub(super) reading: Reading,
+    /// Whether the outputs were taken.
     pub(super) done: bool,
+    /// Whether a callback has the place now.
+    pub(super) handed_on: bool,
+    /// When it was first awaited.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub(super) awaited: Option<std::time::Instant>,
+}
+
+/// What it takes to read the outputs. Not the engine: a callback that waits for a device must not keep it.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    pub layout: Arc<Vec<OutputLayout>>,
+    pub batch: u32,
+    pub precision: Precision,
+    pub loss: Arc<Loss>,
 }
 
 impl Pending {
@@ -172,11 +78,11 @@ impl Pending {
     }
     /// Where each output stands in [`Pending::buffer`].
     pub fn layout(&self) -> &[OutputLayout] {
-        &self.layout
+        &self.reading.layout
     }
     /// Pictures of this inference.
     pub fn batch(&self) -> u32 {
-        self.batch
+        self.reading.batch
     }
     /// The outputs, if they are there; never waits. `None` means not yet. Outputs that stay on the device
     /// ([`Session::encode_on_device`](super::Session::encode_on_device)) come as an empty list once they are there.
@@ -185,32 +91,35 @@ impl Pending {
     /// [`Error::DeviceLost`], or [`Error::Device`] if the commands were thrown away or the outputs taken before.
     pub fn try_take(&mut self) -> Result<Option<Outputs>> {
         if self.done {
-            return Err(Error::Device("the outputs of this inference were taken already".into()));
+            return Err(taken());
         }
         #[cfg(not(target_arch = "wasm32"))]
         self.engine.device().poll(wgpu::PollType::Poll).map_err(|e| self.engine.failure(Error::Device(e.to_string())))?;
-        let progress = lock(&self.place.state).device;
-        match progress {
-            Progress::Recorded => match self.engine.shared.lost.get() {
-                Some(why) => Err(Error::DeviceLost(why.clone())),
-                None => Ok(None),
-            },
-            Progress::Mapped => {
-                self.done = true;
-                let outputs = self.read();
-                self.unmap();
-                outputs.map(Some)
-            }
-            Progress::OnDevice => {
-                self.done = true;
-                self.unmap();
-                Ok(Some(Outputs { tensors: Vec::new() }))
-            }
-            Progress::Abandoned => Err(Error::Device("the encoder was dropped without being submitted; record again".into())),
-            Progress::Failed | Progress::Idle => {
-                let message = "the outputs could not be read back, which a lost device causes".to_string();
-                Err(self.engine.failure(Error::DeviceLost(message)))
-            }
+        let progress = self.place.progress();
+        if progress == Progress::Recorded && !self.engine.is_lost() {
+            return Ok(None);
+        }
+        self.done = matches!(progress, Progress::Mapped | Progress::OnDevice);
+        self.reading.end(&self.place, progress).map(Some)
+    }
+
+    /// Calls `callback` with the outputs, or with the error that [`Pending::try_take`] would give: once, whatever comes.
+    ///
+    /// It is called on the thread that learns of it: natively the one that polls the device (`Device::poll`, `Queue::submit`), which
+    /// **somebody has to do**; in a browser the event loop's. If the outputs are there already, before this returns; if the encoder is
+    /// thrown away, where it is dropped; of a lost device, in [`Engine::notify_lost`]. The place in the ring is free by then. A
+    /// callback should be short, and leave the session alone, which may be the one that polls.
+    pub fn on_ready(mut self, callback: impl FnOnce(Result<Outputs>) + wgpu::WasmNotSend + 'static) {
+        self.handed_on = true;
+        let (reading, done) = (self.reading.clone(), self.done);
+        self.place.call(Box::new(move |place: &Place, progress| {
+            let outputs = if done { Err(taken()) } else { reading.end(place, progress) };
+            place.release();
+            callback(outputs);
+        }));
+        // It may have been lost just before.
+        if self.engine.is_lost() {
+            self.place.tell();
         }
     }
 
@@ -236,15 +145,35 @@ impl Pending {
             std::thread::yield_now();
         }
     }
+}
 
-    fn unmap(&self) {
-        let mut state = lock(&self.place.state);
-        self.place.staging.unmap();
-        state.device = Progress::Idle;
+fn taken() -> Error {
+    Error::Device("the outputs of this inference were taken already".into())
+}
+
+impl Reading {
+    /// The outputs of an inference that has come to an end, or why there are none; one that was only recorded ends with its device.
+    fn end(&self, place: &Place, progress: Progress) -> Result<Outputs> {
+        match progress {
+            Progress::Mapped => {
+                let outputs = self.read(place);
+                place.unmap();
+                outputs
+            }
+            Progress::OnDevice => {
+                place.unmap();
+                Ok(Outputs { tensors: Vec::new() })
+            }
+            Progress::Abandoned => Err(Error::Device("the encoder was dropped without being submitted; record again".into())),
+            Progress::Recorded | Progress::Failed | Progress::Idle => Err(self
+                .loss
+                .error()
+                .unwrap_or_else(|| Error::DeviceLost("the outputs could not be read back, which a lost device causes".into()))),
+        }
     }
 
-    fn read(&self) -> Result<Outputs> {
-        let view = self.place.staging.get_mapped_range(..).map_err(|e| Error::Device(format!("outputs are not mapped: {e}")))?;
+    fn read(&self, place: &Place) -> Result<Outputs> {
+        let view = place.staging.get_mapped_range(..).map_err(|e| Error::Device(format!("outputs are not mapped: {e}")))?;
         let tensors = self.layout.iter().map(|o| {
             let start = o.offset as usize;
             let bytes = &view[start..start + (o.picture_bytes * u64::from(self.batch)) as usize];
@@ -270,14 +199,17 @@ fn unpad(bytes: &[u8], channels: usize, precision: Precision) -> Vec<f32> {
 impl Future for Pending {
     type Output = Result<Outputs>;
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        lock(&self.place.state).waker = Some(context.waker().clone());
+        // Before asking, so that nothing is missed in between.
+        self.place.wake(context.waker());
         match self.try_take() {
             Ok(Some(outputs)) => Poll::Ready(Ok(outputs)),
             Err(error) => Poll::Ready(Err(error)),
             Ok(None) => {
-                // Natively nobody calls back unless the device is polled, and that is done here.
                 #[cfg(not(target_arch = "wasm32"))]
-                context.waker().wake_by_ref();
+                {
+                    let waited = self.awaited.get_or_insert_with(std::time::Instant::now).elapsed();
+                    self.engine.shared.alarm.set(&self.place, waited);
+                }
                 Poll::Pending
             }
         }
@@ -286,6 +218,8 @@ impl Future for Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.place.release();
+        if !self.handed_on {
+            self.place.release();
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! A network compiled on an engine for one size, largest batch, precision and set of outputs.
 
 use super::encode::Recorded;
-use super::pending::{OutputLayout, Place};
+use super::pending::OutputLayout;
+use super::place::Place;
 use super::program::{Evaluate, Parameters, Program};
 use super::{Engine, Input, Outputs};
 use crate::gpu::Scope;
@@ -152,6 +153,7 @@ impl Session {
             (places, scope.close())
         };
         caught.await.map_err(|e| engine.failure(e))?;
+        engine.shared.loss.watch(&places);
         let inputs: Vec<_> = places.iter().map(|p| p.input.clone()).collect();
         let program = Program::new(&engine, plan, parameters, &inputs).await?;
         let geometry = vec![(0, Vec::new()); places.len()];
