@@ -6,7 +6,7 @@
 use mobilenet_wgpu::classifier::Prediction;
 use mobilenet_wgpu::engine::{Engine, Input, Pending, SessionOptions};
 use mobilenet_wgpu::picture::{Frame, Framing, Rotation};
-use mobilenet_wgpu::{Error, Model, gpu, wgpu};
+use mobilenet_wgpu::{Error, Model, wgpu};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = Model::open(std::env::args().nth(1).ok_or("usage: own_device MODEL")?)?;
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 async fn the_applications_device() -> Result<(wgpu::Device, wgpu::Queue), Box<dyn std::error::Error>> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle().with_env());
     let adapter = instance.request_adapter(&Default::default()).await?;
-    let (required_features, required_limits) = gpu::wanted(&adapter);
+    let (required_features, required_limits) = Engine::wanted(&adapter);
     let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
     Ok(adapter.request_device(&descriptor).await?)
 }

@@ -9,7 +9,7 @@ mod rule;
 use mobilenet_wgpu::engine::{Engine, Input, Outputs, Session, SessionOptions};
 use mobilenet_wgpu::model::{LoadOptions, Model};
 use mobilenet_wgpu::picture::{Frame, Picture};
-use mobilenet_wgpu::{Tensor, gpu as adapter, wgpu};
+use mobilenet_wgpu::{Tensor, wgpu};
 use std::sync::{Arc, Mutex};
 
 const CASE: &str = "torchvision_v2_035";
@@ -32,7 +32,7 @@ fn own_device() -> Option<(wgpu::Device, wgpu::Queue, Errors)> {
     gpu::engine()?;
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle().with_env());
     let found = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
-    let (required_features, required_limits) = adapter::wanted(&found);
+    let (required_features, required_limits) = Engine::wanted(&found);
     let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
     let (device, queue) = pollster::block_on(found.request_device(&descriptor)).unwrap();
     let errors = Arc::new(Mutex::new(Vec::new()));
@@ -199,4 +199,34 @@ fn an_engine_may_go_with_work_in_flight() {
     assert!(logits(&pending.wait().unwrap()).iter().all(|v| v.is_finite()));
     device.poll(wgpu::PollType::wait_indefinitely()).unwrap();
     assert!(errors.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_device_with_what_is_required_will_do_and_one_with_less_is_refused() {
+    let Some(_) = gpu::engine() else { return };
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle().with_env());
+    let adapter = pollster::block_on(instance.request_adapter(&Default::default())).unwrap();
+    let (required_features, least) = Engine::required();
+    let (liked, wanted) = Engine::wanted(&adapter);
+    assert!(liked.contains(required_features) && adapter.features().contains(liked));
+    assert!(least.check_limits(&wanted) && wanted.check_limits(&adapter.limits()), "what is wanted is there and is enough");
+    let open = |required_limits| {
+        let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
+        Engine::new(device, queue)
+    };
+    let (picture, rule) = (picture(), *model().preprocessing());
+    let expected = session(gpu::engine().unwrap(), 1).run(Input::Pictures(std::slice::from_ref(&picture), &rule)).unwrap();
+    let engine = open(least.clone()).unwrap();
+    let found = session(&engine, 1).run(Input::Pictures(std::slice::from_ref(&picture), &rule)).unwrap();
+    assert!(rule::relative_error(logits(&found), logits(&expected)) < 1e-4);
+    let view = texture(engine.device(), engine.queue(), &picture);
+    session(&engine, 1).run(Input::Frames(&[Frame::texture(&view)], &rule)).unwrap();
+    for (limits, name, found) in [
+        (wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..least.clone() }, "max_storage_buffers_per_shader_stage", "has 4"),
+        (wgpu::Limits { max_compute_invocations_per_workgroup: 32, ..least.clone() }, "max_compute_invocations_per_workgroup", "has 32"),
+    ] {
+        let message = open(limits).unwrap_err().to_string();
+        assert!(message.contains(name) && message.contains(found) && message.contains("Engine::required"), "{message}");
+    }
 }

@@ -51,7 +51,7 @@ impl App {
     async fn new(model: Model, picture: &Picture) -> Result<Self> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle().with_env());
         let adapter = instance.request_adapter(&Default::default()).await?;
-        let (required_features, required_limits) = mobilenet_wgpu::gpu::wanted(&adapter);
+        let (required_features, required_limits) = Engine::wanted(&adapter);
         let descriptor = wgpu::DeviceDescriptor { required_features, required_limits, ..Default::default() };
         let (device, queue) = adapter.request_device(&descriptor).await?;
         let target = texture(&device, SIZE, wgpu::TextureUsages::RENDER_ATTACHMENT).create_view(&Default::default());

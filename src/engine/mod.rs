@@ -93,11 +93,23 @@ impl Engine {
         pollster::block_on(Self::request(options))
     }
 
+    /// The features and limits that a device must have: none and little. [`Engine::new`] refuses one that has less.
+    pub fn required() -> (wgpu::Features, wgpu::Limits) {
+        gpu::required()
+    }
+
+    /// The features and limits that an engine would like of a device on `adapter`, all of them there: enough for
+    /// [`wgpu::DeviceDescriptor`] as they are, or added to the application's own
+    /// (`features | own`, [`limits.or_better_values_from(&own)`](wgpu::Limits::or_better_values_from)).
+    pub fn wanted(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) {
+        gpu::wanted(adapter)
+    }
+
     /// An engine on the caller's device. No callback of the device is taken; its loss is seen by a failed read-back, or
     /// told by [`Engine::notify_lost`].
     ///
     /// # Errors
-    /// [`Error::Limit`] if the device's limits are below what any plan needs.
+    /// [`Error::Limit`] if a limit of the device is below [`Engine::required`].
     pub fn new(device: wgpu::Device, queue: wgpu::Queue) -> Result<Self> {
         Self::with_variants(device, queue, kernel::variants())
     }
@@ -121,17 +133,11 @@ impl Engine {
     }
 
     fn build(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>, loss: Arc<loss::Loss>) -> Result<Self> {
-        let profile = DeviceProfile::of(&device);
-        let least = kernel::OpKind::Pointwise.bindings().len() as u32;
-        if profile.max_storage_buffers < least {
-            return Err(Error::Limit {
-                node: "any convolution".into(),
-                limit: "max_storage_buffers_per_shader_stage",
-                needed: least.into(),
-                available: profile.max_storage_buffers.into(),
-                hint: "open the device with the limits that `wanted` names".into(),
-            });
+        if let Some((limit, needed, available)) = gpu::lacking(&device.limits()) {
+            let hint = "open the device with at least the limits of Engine::required, better those of Engine::wanted".into();
+            return Err(Error::Limit { node: "any convolution".into(), limit, needed, available, hint });
         }
+        let profile = DeviceProfile::of(&device);
         let pipelines = pipelines::Pipelines::default();
         let (weights, made) = Default::default();
         let shared = Shared {

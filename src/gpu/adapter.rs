@@ -1,5 +1,6 @@
 //! Finding an adapter and opening a device on it.
 
+use super::needs::wanted;
 use super::profile::backend;
 use crate::{Error, Result};
 
@@ -107,29 +108,6 @@ fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
         max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
         name: info.name,
     }
-}
-
-/// Features that the engine would like and limits that it would use on `adapter`: all that is there of them.
-///
-/// It must have none of the features, and runs within WebGPU's default limits; larger limits allow larger batches.
-pub fn wanted(adapter: &wgpu::Adapter) -> (wgpu::Features, wgpu::Limits) {
-    use wgpu::Features as F;
-    let liked = F::SHADER_F16 | F::SHADER_INT64 | F::SUBGROUP | F::TIMESTAMP_QUERY | F::PIPELINE_CACHE;
-    let has = adapter.limits();
-    let limits = wgpu::Limits {
-        max_buffer_size: has.max_buffer_size,
-        max_storage_buffer_binding_size: has.max_storage_buffer_binding_size,
-        max_storage_buffers_per_shader_stage: has.max_storage_buffers_per_shader_stage.min(8),
-        max_compute_workgroup_storage_size: has.max_compute_workgroup_storage_size,
-        max_compute_invocations_per_workgroup: has.max_compute_invocations_per_workgroup,
-        max_compute_workgroup_size_x: has.max_compute_workgroup_size_x,
-        max_compute_workgroup_size_y: has.max_compute_workgroup_size_y,
-        max_texture_dimension_2d: has.max_texture_dimension_2d,
-        min_uniform_buffer_offset_alignment: has.min_uniform_buffer_offset_alignment,
-        min_storage_buffer_offset_alignment: has.min_storage_buffer_offset_alignment,
-        ..wgpu::Limits::downlevel_defaults()
-    };
-    (adapter.features() & liked, limits)
 }
 
 /// Opens a device of our own on the adapter that `options` asks for.

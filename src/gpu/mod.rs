@@ -2,8 +2,11 @@
 
 mod adapter;
 mod errors;
+mod needs;
 mod profile;
 
-pub use adapter::{AdapterOptions, AdapterSummary, adapters, request_device, wanted};
+pub use adapter::{AdapterOptions, AdapterSummary, adapters, request_device};
 pub(crate) use errors::Scope;
+pub(crate) use needs::lacking;
+pub use needs::{required, wanted};
 pub use profile::{DeviceClass, DeviceProfile};
