@@ -201,6 +201,35 @@ fn an_engine_may_go_with_work_in_flight() {
     assert!(errors.lock().unwrap().is_empty());
 }
 
+/// Both record into one encoder, and neither waits for the other.
+#[test]
+fn two_engines_share_a_device() {
+    let Some((device, queue, errors)) = own_device() else { return };
+    let engines = [(); 2].map(|()| Engine::new(device.clone(), queue.clone()).unwrap());
+    let mut sessions = engines.each_ref().map(|engine| session(engine, 2));
+    let (view, rule) = (texture(&device, &queue, &picture()), *model().preprocessing());
+    let frames = [Frame::texture(&view)];
+    let alone = sessions.each_mut().map(|session| session.run(Input::Frames(&frames, &rule)).unwrap());
+    assert_eq!(alone[0], alone[1]);
+    for _ in 0..3 {
+        let mut encoder = device.create_command_encoder(&Default::default());
+        // In turn: the first's, the second's, the first's again, the second's again.
+        let recorded: Vec<_> = (0..4).map(|n| sessions[n % 2].encode(&mut encoder, Input::Frames(&frames, &rule)).unwrap()).collect();
+        queue.submit([encoder.finish()]);
+        // The last one first.
+        for (n, pending) in recorded.into_iter().enumerate().rev() {
+            assert_eq!(pending.wait().unwrap(), alone[n % 2], "{n}");
+        }
+    }
+    // One that goes leaves the other its own.
+    let [first, second] = sessions;
+    let mut second = second;
+    drop(first);
+    engines[0].notify_lost();
+    assert_eq!(second.run(Input::Frames(&frames, &rule)).unwrap(), alone[1]);
+    assert!(errors.lock().unwrap().is_empty());
+}
+
 #[test]
 fn a_device_with_what_is_required_will_do_and_one_with_less_is_refused() {
     let Some(_) = gpu::engine() else { return };
