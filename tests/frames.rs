@@ -7,8 +7,8 @@ mod gpu;
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::kernel::Precision;
 use mobilenet_wgpu::picture::{
-    ChromaSiting, Crop, FRAME_KERNELS, Frame, FramePreprocessor, FrameSource, Framing, Interpolation, Picture, Preprocessing, Resize,
-    Rotation, Yuv, YuvMatrix, YuvRange,
+    ChromaOrder, ChromaSiting, Crop, FRAME_KERNELS, Frame, FramePreprocessor, FrameSource, Framing, Interpolation, Picture, Preprocessing,
+    Resize, Rotation, Yuv, YuvMatrix, YuvRange,
 };
 use mobilenet_wgpu::{Error, wgpu};
 use wgpu::TextureFormat as F;
@@ -182,6 +182,9 @@ fn planes_mean_what_the_standards_say() {
             assert!(found.abs_diff(expected) <= 2, "{luma} {chroma:?}: {rgba:?}");
         }
     }
+    // NV21 is the same with the two values of chroma exchanged.
+    let swapped = Yuv { order: ChromaOrder::CrCb, ..yuv };
+    assert_eq!(swapped.picture([1, 1], &[63], &[240, 102]).unwrap(), yuv.picture([1, 1], &[63], &[102, 240]).unwrap());
     let Some(engine) = gpu::engine() else { return };
     let size = [51u32, 37];
     let half = size.map(|side| side.div_ceil(2));
@@ -191,8 +194,8 @@ fn planes_mean_what_the_standards_say() {
     let framing = Framing { rotation: Rotation::Quarter, ..Default::default() };
     for matrix in [YuvMatrix::Bt601, YuvMatrix::Bt709] {
         for range in [YuvRange::Full, YuvRange::Limited] {
-            for siting in [ChromaSiting::Left, ChromaSiting::Centre] {
-                let yuv = Yuv { matrix, range, siting };
+            for (siting, order) in [(ChromaSiting::Left, ChromaOrder::CbCr), (ChromaSiting::Centre, ChromaOrder::CrCb)] {
+                let yuv = Yuv { matrix, range, siting, order };
                 let frame = Frame::nv12(&luma_view, &chroma_view, yuv).framed(framing);
                 let found = input(engine, &[frame], &Preprocessing::TORCH, [24, 24]);
                 let picture = framing.apply(&yuv.picture(size, &luma, &chroma).unwrap()).unwrap();
@@ -200,6 +203,58 @@ fn planes_mean_what_the_standards_say() {
             }
         }
     }
+}
+
+/// A texture with a picture of its own in each level.
+fn levels(engine: &Engine, pictures: &[Picture]) -> wgpu::Texture {
+    let extent = |picture: &Picture| wgpu::Extent3d { width: picture.width(), height: picture.height(), depth_or_array_layers: 1 };
+    let texture = engine.device().create_texture(&wgpu::TextureDescriptor {
+        label: None,
+        size: extent(&pictures[0]),
+        mip_level_count: pictures.len() as u32,
+        sample_count: 1,
+        dimension: wgpu::TextureDimension::D2,
+        format: F::Rgba8Unorm,
+        usage: wgpu::TextureUsages::TEXTURE_BINDING | wgpu::TextureUsages::COPY_DST,
+        view_formats: &[],
+    });
+    for (level, picture) in (0..).zip(pictures) {
+        let target = wgpu::TexelCopyTextureInfo { mip_level: level, ..texture.as_image_copy() };
+        let layout = wgpu::TexelCopyBufferLayout { offset: 0, bytes_per_row: Some(picture.width() * 4), rows_per_image: None };
+        engine.queue().write_texture(target, picture.rgba(), layout, extent(picture));
+    }
+    texture
+}
+
+#[test]
+fn a_view_of_a_mip_level_is_as_large_as_that_level() {
+    let Some(engine) = gpu::engine() else { return };
+    let (rule, size) = (Preprocessing::TORCH, [24, 24]);
+    let pictures = [picture(61, 97), picture(30, 48), picture(15, 24), picture(7, 12), picture(3, 6), picture(1, 3)];
+    let texture = levels(engine, &pictures);
+    let view = |level: u32, count| {
+        let descriptor = wgpu::TextureViewDescriptor { base_mip_level: level, mip_level_count: count, ..Default::default() };
+        texture.create_view(&descriptor)
+    };
+    let views: Vec<_> = (0..pictures.len() as u32).flat_map(|level| [view(level, None), view(level, Some(1))]).collect();
+    // All of them in one batch, turned too.
+    let framing = Framing { rotation: Rotation::Quarter, ..Default::default() };
+    let frames: Vec<_> = views.iter().map(|view| Frame::texture(view).framed(framing)).collect();
+    let found = input(engine, &frames, &rule, size);
+    for (i, found) in found.chunks_exact((size[0] * size[1] * 4) as usize).enumerate() {
+        let seen = framing.apply(&pictures[i / 2]).unwrap();
+        assert_agrees(&format!("level {}", i / 2), found, &seen, &rule, size);
+    }
+    // In part, if the size is said.
+    let framing = Framing { crop: Some(Crop { top: 2, left: 3, height: 11, width: 17 }), ..Default::default() };
+    let part = |size| Frame::from(FrameSource::Texture { view: &views[4], size, srgb: None }).framed(framing);
+    let seen = framing.apply(&pictures[2]).unwrap();
+    assert_agrees("a crop", &input(engine, &[part(Some([15, 24]))], &rule, size), &seen, &rule, size);
+    let output = buffer(engine, &[0; 64]);
+    let mut encoder = engine.device().create_command_encoder(&Default::default());
+    let mut preprocessor = FramePreprocessor::new(engine.device(), Precision::F32, 1).unwrap();
+    let error = preprocessor.encode(&mut encoder, &[part(None)], &rule, &output, [2, 2]).unwrap_err();
+    assert!(matches!(&error, Error::Input(message) if message.contains("6 mip levels")), "{error}");
 }
 
 #[test]

@@ -27,7 +27,8 @@ struct Frame {
   origin: vec2<i32>,   // the frame's pixel that is the picture's (0, 0)
   along: vec2<i32>,    // from there to the picture's (1, 0)
   down: vec2<i32>,     // and to its (0, 1)
-  first: u32, cubic: u32, blue_first: u32, encode: u32, start: u32, row_pixels: u32,
+  view: vec2<u32>,     // size that the view has if this is for it; 0: whatever it has
+  first: u32, cubic: u32, blue_first: u32, encode: u32, start: u32, row_pixels: u32, cr_first: u32,
 }
 @group(0) @binding(0) var<uniform> frame: Frame;
 @group(0) @binding(1) var picture: texture_2d<f32>;
@@ -47,6 +48,11 @@ fn pixel(at: vec2<i32>) -> vec3<f32> {
   return quantise(select(curved, linear * 12.92, linear <= vec3<f32>(0.0031308)) * 255.0);
 }
 
+// Whether the view is of the level that this dispatch is for.
+fn is_for_this() -> bool {
+  return frame.view.x == 0u || all(textureDimensions(picture) == frame.view);
+}
+
 // The filter at distance `x`: a triangle, or a cubic with a = -0.5.
 fn weight(x: f32) -> f32 {
   let t = abs(x);
@@ -60,7 +66,7 @@ fn weight(x: f32) -> f32 {
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if id.x >= frame.output.x || id.y >= frame.output.y {
+  if id.x >= frame.output.x || id.y >= frame.output.y || !is_for_this() {
     return;
   }
   // When shrinking the filter is as wide as the pixels that become one.

@@ -1,4 +1,4 @@
-// A frame of the application's, in a camera's two planes (NV12): resized, cropped, turned and normalised in one dispatch.
+// A frame of the application's, in a camera's two planes (NV12, NV21): resized, cropped, turned and normalised in one dispatch.
 //
 // Pillow's antialiased resize in floating point, rounded to 8 bits where Pillow rounds (after the sum along x, and after
 // that along y), so that it agrees with its twin on the CPU, src/picture/resample.rs, within one grey level. Besides
@@ -6,7 +6,7 @@
 //
 // Bindings   frame     how the frame is seen, at a dynamic offset
 //            luma      one channel, a value a pixel
-//            chroma    two channels (Cb, Cr), a value for each 2x2 pixels: bilinear
+//            chroma    two channels (Cb, Cr; NV21: Cr, Cb), a value for each 2x2 pixels: bilinear
 //            output    [..][4] the network's input: one vec4 a pixel, fourth lane 0, from pixel `first` on
 // Mapping    A thread makes one pixel from the whole footprint of its filter, a workgroup 8x8.
 //            Dispatch (ceil(output.x / 8), ceil(output.y / 8), 1).
@@ -27,7 +27,8 @@ struct Frame {
   origin: vec2<i32>,   // the frame's pixel that is the picture's (0, 0)
   along: vec2<i32>,    // from there to the picture's (1, 0)
   down: vec2<i32>,     // and to its (0, 1)
-  first: u32, cubic: u32, blue_first: u32, encode: u32, start: u32, row_pixels: u32,
+  view: vec2<u32>,     // size that the view has if this is for it; 0: whatever it has
+  first: u32, cubic: u32, blue_first: u32, encode: u32, start: u32, row_pixels: u32, cr_first: u32,
 }
 @group(0) @binding(0) var<uniform> frame: Frame;
 @group(0) @binding(1) var luma: texture_2d<f32>;
@@ -38,7 +39,7 @@ fn quantise(value: vec3<f32>) -> vec3<f32> {
   return clamp(floor(value + 0.5), vec3<f32>(0.0), vec3<f32>(255.0));
 }
 
-// Cb and Cr at the frame's pixel `at`, from the four values about it.
+// Both values of chroma at the frame's pixel `at`, from the four values about it.
 fn chroma_at(at: vec2<i32>) -> vec2<f32> {
   let place = (vec2<f32>(at) - frame.siting) * 0.5;
   let corner = floor(place);
@@ -54,9 +55,15 @@ fn chroma_at(at: vec2<i32>) -> vec2<f32> {
 // The frame's pixel `at`, red, green, blue, 0 to 255.
 fn pixel(at: vec2<i32>) -> vec3<f32> {
   let y = (textureLoad(luma, at, 0).r * 255.0 - frame.range.x) * frame.range.y;
-  let c = (chroma_at(at) * 255.0 - 128.0) * frame.range.z;
+  let stored = (chroma_at(at) * 255.0 - 128.0) * frame.range.z;
+  let c = select(stored, stored.yx, frame.cr_first == 1u); // Cb, Cr
   let rgb = vec3<f32>(y + frame.matrix.x * c.y, y - frame.matrix.y * c.x - frame.matrix.z * c.y, y + frame.matrix.w * c.x);
   return quantise(rgb);
+}
+
+// Whether the view is of the level that this dispatch is for.
+fn is_for_this() -> bool {
+  return frame.view.x == 0u || all(textureDimensions(luma) == frame.view);
 }
 
 // The filter at distance `x`: a triangle, or a cubic with a = -0.5.
@@ -72,7 +79,7 @@ fn weight(x: f32) -> f32 {
 
 @compute @workgroup_size(8, 8)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  if id.x >= frame.output.x || id.y >= frame.output.y {
+  if id.x >= frame.output.x || id.y >= frame.output.y || !is_for_this() {
     return;
   }
   // When shrinking the filter is as wide as the pixels that become one.

@@ -1,6 +1,6 @@
 //! Frames that an application has on the device: where their pixels are, and how they are seen.
 
-use super::{Picture, Yuv};
+use super::{ChromaOrder, Picture, Yuv};
 use crate::{Error, Result};
 
 /// A frame on the device: a texture, a camera's planes or a buffer, and how it is seen.
@@ -12,10 +12,11 @@ pub struct Frame<'a> {
     pub framing: Framing,
 }
 
-/// Where a frame's pixels are. Sizes are `[height, width]`, from the upper left; `None` is the whole texture.
+/// Where a frame's pixels are. Sizes are `[height, width]`, from the upper left; `None` is the whole view, whatever level of its
+/// texture it is of.
 #[derive(Clone, Copy, Debug)]
 pub enum FrameSource<'a> {
-    /// A view of one mip level of a 2-D texture: `Rgba8Unorm`, `Bgra8Unorm`, their sRGB twins, or `Rgba16Float`; with
+    /// A view of a 2-D texture, whose first mip level is read: `Rgba8Unorm`, `Bgra8Unorm`, their sRGB twins, or `Rgba16Float`; with
     /// `TEXTURE_BINDING`.
     Texture {
         /// The view.
@@ -25,7 +26,7 @@ pub enum FrameSource<'a> {
         /// Whether the *view's* format is an sRGB one, where it is not the texture's own.
         srgb: Option<bool>,
     },
-    /// A camera's planes: luma (`R8Unorm`) and, at half the size rounded up, chroma (`Rg8Unorm`: Cb, Cr).
+    /// A camera's planes: luma (`R8Unorm`) and, at half the size rounded up, chroma (`Rg8Unorm`: Cb and Cr, as [`Yuv::order`] says).
     Nv12 {
         /// Luma.
         luma: &'a wgpu::TextureView,
@@ -93,6 +94,10 @@ impl<'a> Frame<'a> {
     pub fn nv12(luma: &'a wgpu::TextureView, chroma: &'a wgpu::TextureView, yuv: Yuv) -> Self {
         FrameSource::Nv12 { luma, chroma, yuv, size: None }.into()
     }
+    /// The whole of a camera's planes whose chroma is Cr before Cb.
+    pub fn nv21(luma: &'a wgpu::TextureView, chroma: &'a wgpu::TextureView, yuv: Yuv) -> Self {
+        Self::nv12(luma, chroma, Yuv { order: ChromaOrder::CrCb, ..yuv })
+    }
     /// `[height, width]` RGBA8 pixels, without gaps, from the beginning of a buffer.
     pub fn buffer(buffer: &'a wgpu::Buffer, size: [u32; 2]) -> Self {
         FrameSource::Buffer { buffer, offset: 0, size, row_bytes: size[1].saturating_mul(4) }.into()
@@ -103,7 +108,22 @@ impl<'a> Frame<'a> {
         self.framing = framing;
         self
     }
-    /// Checks the source, and gives its size.
+    /// How many levels of its texture the view may be of: wgpu does not tell which it is, nor its size. One where a size is given.
+    ///
+    /// # Errors
+    /// [`Error::Input`] if there are several and a crop, whose pixels are then nobody knows which.
+    pub(super) fn levels(&self) -> Result<u32> {
+        let (FrameSource::Texture { view, size: None, .. } | FrameSource::Nv12 { luma: view, size: None, .. }) = self.source else {
+            return Ok(1);
+        };
+        let levels = view.texture().mip_level_count();
+        if levels > 1 && self.framing.crop.is_some() || levels > MOST_LEVELS {
+            let message = format!("a view of a texture of {levels} mip levels, read in part: give the view's own size in the FrameSource");
+            return Err(Error::Input(message));
+        }
+        Ok(levels)
+    }
+    /// Checks the source, and gives its size, if a view is of its texture's first level.
     pub(super) fn size(&self) -> Result<[u32; 2]> {
         use wgpu::TextureFormat as F;
         match self.source {
@@ -126,6 +146,9 @@ impl<'a> From<FrameSource<'a>> for Frame<'a> {
         Self { source, framing: Framing::default() }
     }
 }
+
+/// Mip levels of the largest texture that there is.
+pub(super) const MOST_LEVELS: u32 = 16;
 
 /// That a texture can be read as the plane it is said to be; gives the size of the picture in it.
 fn plane(what: &str, view: &wgpu::TextureView, formats: &[wgpu::TextureFormat], size: Option<[u32; 2]>) -> Result<[u32; 2]> {

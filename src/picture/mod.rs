@@ -25,7 +25,7 @@ pub use geometry::Geometry;
 pub use gpu::{KERNELS, Preprocessor, Target};
 pub use rule::{ChannelOrder, Interpolation, Preprocessing, Resize};
 pub use texture::{FRAME_KERNELS, FramePreprocessor};
-pub use yuv::{ChromaSiting, Yuv, YuvMatrix, YuvRange};
+pub use yuv::{ChromaOrder, ChromaSiting, Yuv, YuvMatrix, YuvRange};
 
 pub(crate) use buffers::Staging;
 

@@ -1,11 +1,13 @@
 //! Preprocessing of frames that are on the device already: one dispatch a frame, nothing through the host but a uniform.
 //!
 //! What must hold: after warm-up nothing is allocated and no pipeline made; a bind group is made once for each new pair of
-//! a frame's source and a network's input, and the latest [`BindGroups::MOST`] are kept.
+//! a frame's source and a network's input, and the latest [`BindGroups::MOST`] are kept. A view may be of any level of a texture with
+//! several: then there is a dispatch for each, and that of the view's own size does the work.
 
 use super::buffers::{Staging, now};
+use super::frame::MOST_LEVELS;
 use super::sections::{ALIGNMENT, Normalisation};
-use super::{ChannelOrder, Frame, FrameSource, Interpolation, Preprocessing};
+use super::{ChannelOrder, ChromaOrder, Frame, FrameSource, Interpolation, Preprocessing};
 use crate::gpu::Scope;
 use crate::kernel::{Precision, specialise};
 use crate::{Error, Result};
@@ -35,12 +37,15 @@ struct FrameUniform {
     origin: [i32; 2],
     along: [i32; 2],
     down: [i32; 2],
+    view: [u32; 2],
     first: u32,
     cubic: u32,
     blue_first: u32,
     encode: u32,
     start: u32,
     row_pixels: u32,
+    cr_first: u32,
+    unused: u32,
 }
 
 /// The kernels for frames on a device, with their uniforms and bind groups.
@@ -48,8 +53,9 @@ struct FrameUniform {
 pub struct FramePreprocessor {
     device: wgpu::Device,
     precision: Precision,
+    batch: u32,
     kernels: [Kernel; 3],
-    /// One section for each picture of a batch.
+    /// A section for each picture of a batch and each level that it may be of.
     uniforms: wgpu::Buffer,
     staging: Staging,
     groups: BindGroups,
@@ -115,10 +121,11 @@ impl FramePreprocessor {
         let made = Self {
             device: device.clone(),
             precision,
+            batch,
             kernels: std::array::from_fn(|kind| kernel(device, kind, precision)),
             uniforms: device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("frames"),
-                size: ALIGNMENT * u64::from(batch),
+                size: ALIGNMENT * u64::from(batch * MOST_LEVELS),
                 usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             }),
@@ -176,19 +183,22 @@ impl FramePreprocessor {
         size: [u32; 2],
     ) -> Result<()> {
         let needed = frames.len() as u64 * u64::from(size[0]) * u64::from(size[1]) * 4 * self.precision.bytes();
-        if needed > output.size() || frames.len() as u64 * ALIGNMENT > self.uniforms.size() {
+        if needed > output.size() || frames.len() > self.batch as usize {
             return Err(Error::Input(format!("{} frames of {size:?}, which is more than this was made for", frames.len())));
         }
         self.bytes.clear();
         for (place, frame) in (0..).zip(frames) {
-            let uniform = uniform(frame, rule, size, place)?;
-            self.bytes.extend_from_slice(bytemuck::bytes_of(&uniform));
-            self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
+            for level in 0..frame.levels()? {
+                let uniform = uniform(frame, rule, size, place, level)?;
+                self.bytes.extend_from_slice(bytemuck::bytes_of(&uniform));
+                self.bytes.resize(self.bytes.len().next_multiple_of(ALIGNMENT as usize), 0);
+            }
         }
         let bytes = &self.bytes;
         staging.upload(&self.device, encoder, &self.uniforms, bytes.len() as u64, |view| view.copy_from_slice(bytes))?;
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: Some("frames"), timestamp_writes: None });
-        for (place, frame) in (0..).zip(frames) {
+        let mut offset = 0;
+        for frame in frames {
             let (device, uniforms, kernel) = (&self.device, &self.uniforms, &self.kernels[kind(&frame.source)]);
             let key = Key { source: Source::of(&frame.source), output: output.clone() };
             let made = &mut self.groups_made;
@@ -197,8 +207,11 @@ impl FramePreprocessor {
                 bind_group(device, kernel, uniforms, key)
             })?;
             pass.set_pipeline(&kernel.pipeline);
-            pass.set_bind_group(0, &group, &[place * ALIGNMENT as u32]);
-            pass.dispatch_workgroups(size[1].div_ceil(WORKGROUP), size[0].div_ceil(WORKGROUP), 1);
+            for _level in 0..frame.levels()? {
+                pass.set_bind_group(0, &group, &[offset]);
+                pass.dispatch_workgroups(size[1].div_ceil(WORKGROUP), size[0].div_ceil(WORKGROUP), 1);
+                offset += ALIGNMENT as u32;
+            }
         }
         Ok(())
     }
@@ -223,9 +236,10 @@ impl Source {
     }
 }
 
-/// What the kernel has to know of the frame at `place` of the batch.
-fn uniform(frame: &Frame<'_>, rule: &Preprocessing, size: [u32; 2], place: u32) -> Result<FrameUniform> {
-    let map = frame.framing.mapping(frame.size()?)?;
+/// What the kernel has to know of the frame at `place` of the batch, if its view is of a level of its texture.
+fn uniform(frame: &Frame<'_>, rule: &Preprocessing, size: [u32; 2], place: u32, level: u32) -> Result<FrameUniform> {
+    let whole = frame.size()?.map(|side| (side >> level).max(1));
+    let map = frame.framing.mapping(whole)?;
     let geometry = rule.geometry(map.size, size)?;
     let [range, matrix] = match frame.source {
         FrameSource::Nv12 { yuv, .. } => {
@@ -235,7 +249,7 @@ fn uniform(frame: &Frame<'_>, rule: &Preprocessing, size: [u32; 2], place: u32) 
         _ => [[0.0; 4]; 2],
     };
     let (chroma, siting) = match frame.source {
-        FrameSource::Nv12 { yuv, .. } => (frame.size()?.map(|side| side.div_ceil(2)), yuv.siting.first()),
+        FrameSource::Nv12 { yuv, .. } => (whole.map(|side| side.div_ceil(2)), yuv.siting.first()),
         _ => ([0; 2], [0.0; 2]),
     };
     let encode = match frame.source {
@@ -246,6 +260,8 @@ fn uniform(frame: &Frame<'_>, rule: &Preprocessing, size: [u32; 2], place: u32) 
         FrameSource::Buffer { offset, row_bytes, .. } => ((offset / 4) as u32, row_bytes / 4),
         _ => (0, 0),
     };
+    let cr_first = matches!(frame.source, FrameSource::Nv12 { yuv, .. } if yuv.order == ChromaOrder::CrCb);
+    let view = if frame.levels()? > 1 { whole } else { [0; 2] };
     let swap = |[height, width]: [u32; 2]| [width, height];
     let step = [1, 0].map(|axis| (f64::from(geometry.picture[axis]) / f64::from(geometry.resized[axis])) as f32);
     Ok(FrameUniform {
@@ -261,12 +277,15 @@ fn uniform(frame: &Frame<'_>, rule: &Preprocessing, size: [u32; 2], place: u32) 
         origin: map.origin,
         along: map.along,
         down: map.down,
+        view: swap(view),
         first: place * size[0] * size[1],
         cubic: u32::from(rule.interpolation == Interpolation::Bicubic),
         blue_first: u32::from(rule.order == ChannelOrder::Bgr),
         encode: u32::from(encode),
         start,
         row_pixels,
+        cr_first: u32::from(cr_first),
+        unused: 0,
     })
 }
 

@@ -12,6 +12,8 @@ pub struct Yuv {
     pub range: YuvRange,
     /// Where the chroma lies.
     pub siting: ChromaSiting,
+    /// Which of its two values comes first.
+    pub order: ChromaOrder,
 }
 
 /// The weights of red and blue in luma.
@@ -45,6 +47,16 @@ pub enum ChromaSiting {
     Centre,
 }
 
+/// Which of the two values of chroma comes first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ChromaOrder {
+    /// Blue's: NV12.
+    #[default]
+    CbCr,
+    /// Red's: NV21, as Android's cameras have it.
+    CrCb,
+}
+
 impl ChromaSiting {
     /// Where the first value lies, `[x, y]` in pixels of luma.
     pub(super) fn first(self) -> [f32; 2] {
@@ -75,7 +87,7 @@ impl Yuv {
     }
 
     /// The picture of two planes in host memory, without gaps: `[height, width]` luma and `[height / 2, width / 2, 2]`
-    /// chroma (Cb, Cr), halves rounded up. The twin of `texture_nv12.wgsl`.
+    /// chroma, halves rounded up. The twin of `texture_nv12.wgsl`.
     ///
     /// # Errors
     /// [`Error::Picture`] if the planes are of another size.
@@ -93,6 +105,7 @@ impl Yuv {
         }
         let [offset, scale, chroma_scale] = self.scales();
         let [red, green_blue, green_red, blue] = self.coefficients();
+        let channels = if self.order == ChromaOrder::CbCr { [0, 1] } else { [1, 0] };
         let across = taps(width, self.siting.first()[0]);
         let down = taps(height, self.siting.first()[1]);
         let pixel = |i: usize| {
@@ -100,7 +113,7 @@ impl Yuv {
             let value = |row: usize, column: usize, channel: usize| f32::from(chroma[(row * halves + column) * 2 + channel]);
             let mix = |a: f32, b: f32, part: f32| a * (1.0 - part) + b * part;
             let row = |row: usize, channel: usize| mix(value(row, left, channel), value(row, right, channel), x);
-            let [cb, cr] = [0, 1].map(|channel| (mix(row(top, channel), row(bottom, channel), y) - 128.0) * chroma_scale);
+            let [cb, cr] = channels.map(|channel| (mix(row(top, channel), row(bottom, channel), y) - 128.0) * chroma_scale);
             let y = (f32::from(luma[i]) - offset) * scale;
             let byte = |v: f32| (v + 0.5).floor().clamp(0.0, 255.0) as u8;
             [byte(y + red * cr), byte(y - green_blue * cb - green_red * cr), byte(y + blue * cb), 255]
