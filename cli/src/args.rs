@@ -38,7 +38,7 @@ enum Command {
     Plan(c::plan::Arguments),
     Tune(c::tune::Arguments),
     Lab(c::lab::Arguments),
-    #[cfg(feature = "view")]
+    #[cfg_attr(not(feature = "view"), command(hide = true))]
     View(c::view::Arguments),
     Completions(c::completions::Arguments),
 }
@@ -63,7 +63,6 @@ impl Cli {
             Command::Similar(arguments) => c::similar::run(&arguments),
             Command::Convert(arguments) => c::convert::run(&arguments),
             Command::Lab(arguments) => c::lab::run(&arguments),
-            #[cfg(feature = "view")]
             Command::View(arguments) => c::view::run(&arguments),
             Command::Completions(arguments) => c::completions::run(&arguments),
         }

@@ -216,7 +216,7 @@ pub struct DeviceOptions {
     /// Part of a GPU's name, or its index in `mobilenet adapters` [default: the best one]
     #[arg(long, value_name = "NAME|INDEX")]
     pub adapter: Option<String>,
-    /// Backends to look at: vulkan, metal, dx12, gl; several with commas
+    /// Backends to look at: vulkan, metal (Apple), dx12 (Windows); several with commas
     #[arg(long, value_name = "NAME")]
     pub backend: Option<String>,
     /// Compute on the CPU, without a GPU

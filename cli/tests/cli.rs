@@ -30,6 +30,27 @@ fn the_built_in_model_knows_a_cat() {
     assert_eq!(lines(&chosen)[0]["predictions"].as_array().unwrap().len(), 2);
 }
 
+#[cfg(not(feature = "view"))]
+#[test]
+fn without_its_window_the_tool_says_how_to_get_one() {
+    for arguments in [&["view"][..], &["view", "photos/", "--every", "5"]] {
+        let ran = mobilenet(arguments.iter().copied());
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains(&format!("--features view -- {}", arguments.join(" "))) && ran.out.is_empty(), "{}", ran.err);
+    }
+    assert!(!mobilenet(["--help"]).out.contains("view"), "it is no command of this build");
+}
+
+#[test]
+fn a_backend_that_cannot_be_used_is_told_from_one_without_a_driver() {
+    for name in ["gl", "nothing"] {
+        let ran = mobilenet(["adapters", "--backend", name]);
+        assert_eq!(ran.code, 2, "{}", ran.err);
+        assert!(ran.err.contains(&format!("`{name}` is no backend")) && ran.err.contains("vulkan"), "{}", ran.err);
+    }
+    assert!(!mobilenet(["adapters", "--help"]).out.contains(" gl"));
+}
+
 /// Where the device keeps compiled pipelines, so does the tool; whatever stands in the file, the answer is the same.
 #[test]
 fn compiled_pipelines_are_kept_and_a_damaged_file_is_a_miss() {

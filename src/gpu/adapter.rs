@@ -48,9 +48,9 @@ pub struct AdapterSummary {
 fn instance(options: &AdapterOptions) -> Result<(wgpu::Instance, wgpu::Backends)> {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle().with_env();
     if let Some(names) = &options.backend {
-        descriptor.backends = wgpu::Backends::from_comma_list(names);
+        descriptor.backends = wgpu::Backends::from_comma_list(names) & wgpu::Instance::enabled_backend_features();
         if descriptor.backends.is_empty() {
-            let message = format!("`{names}` is no backend; known: vulkan, metal, dx12, webgpu");
+            let message = format!("`{names}` is no backend here; known: vulkan, metal (Apple), dx12 (Windows), webgpu");
             return Err(Error::Option { option: "backend", message });
         }
     }

@@ -17,7 +17,7 @@ The other commands take --adapter with a part of a name, or an index of this lis
 #[derive(clap::Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub struct Arguments {
-    /// Backends to look at: vulkan, metal, dx12, gl; several with commas
+    /// Backends to look at: vulkan, metal (Apple), dx12 (Windows); several with commas
     #[arg(long, value_name = "NAME")]
     backend: Option<String>,
     /// One JSON array

@@ -17,5 +17,5 @@ pub mod run;
 pub mod similar;
 pub mod summary;
 pub mod tune;
-#[cfg(feature = "view")]
+#[cfg_attr(not(feature = "view"), path = "no_view.rs")]
 pub mod view;
