@@ -112,6 +112,7 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// [`Error::Input`] if there are several and a crop, whose pixels are then nobody knows which.
+    #[inline(never)]
     pub(super) fn levels(&self) -> Result<u32> {
         let (FrameSource::Texture { view, size: None, .. } | FrameSource::Nv12 { luma: view, size: None, .. }) = self.source else {
             return Ok(1);

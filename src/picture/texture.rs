@@ -237,6 +237,7 @@ impl Source {
 }
 
 /// What the kernel has to know of the frame at `place` of the batch, if its view is of a level of its texture.
+#[inline(never)]
 fn uniform(frame: &Frame<'_>, rule: &Preprocessing, size: [u32; 2], place: u32, level: u32) -> Result<FrameUniform> {
     let whole = frame.size()?.map(|side| (side >> level).max(1));
     let map = frame.framing.mapping(whole)?;
