@@ -58,7 +58,9 @@ EOF
   return 1
 }
 
-# apt_install PACKAGE...: says what it does, with sudo where we are not root; 1 where it is not possible.
+# apt_install PACKAGE...: says what it does, with sudo where we are not root; 1 where it is not possible. Where apt_limit is
+# set, looking for packages and fetching them may each take so many seconds; what is fetched is then installed in any case, as
+# an installation that is cut in half would do harm.
 apt_install() {
   local sudo=""
   if [ -n "${MOBILENET_NO_INSTALL:-}" ]; then
@@ -80,9 +82,17 @@ apt_install() {
     if [ ! -t 0 ]; then sudo="sudo -n"; fi
   fi
   say "+ ${sudo:+$sudo }apt-get install --yes --no-install-recommends $*"
-  apt_quietly "$sudo" install --yes --no-install-recommends "$@" && return 0
+  apt_fetched "$sudo" "$@" && return 0
   say "+ ${sudo:+$sudo }apt-get update   (package lists are missing or old; then once more)"
-  apt_quietly "$sudo" update && apt_quietly "$sudo" install --yes --no-install-recommends "$@"
+  apt_quietly "$sudo" update && apt_fetched "$sudo" "$@"
+}
+
+# apt_fetched SUDO PACKAGE...: fetches, within the limit, and installs.
+apt_fetched() {
+  local sudo=$1
+  shift
+  if [ -n "${apt_limit:-}" ]; then apt_quietly "$sudo" install --download-only --yes --no-install-recommends "$@" || return 1; fi
+  apt_limit='' apt_quietly "$sudo" install --yes --no-install-recommends "$@"
 }
 
 # apt_quietly SUDO ARGUMENTS...: apt-get, its output shown only where it fails.
@@ -91,8 +101,9 @@ apt_quietly() {
   shift
   log=$(mktemp)
   # shellcheck disable=SC2086  # "sudo -n" is two words, "" none
-  $sudo env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" </dev/null >"$log" 2>&1 || status=$?
+  $sudo env DEBIAN_FRONTEND=noninteractive ${apt_limit:+timeout "$apt_limit"} apt-get -qq "$@" </dev/null >"$log" 2>&1 || status=$?
   if [ "$status" -ne 0 ]; then tail -n 5 "$log" >&2; fi
+  if [ "$status" -eq 124 ]; then say "  not done within $apt_limit s"; fi
   rm -f "$log"
   return "$status"
 }
