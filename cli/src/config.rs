@@ -36,6 +36,13 @@ pub fn cache_folder() -> Option<PathBuf> {
     set("MOBILENET_CACHE_DIR").or_else(user)
 }
 
+/// Where `scripts/imagenet` puts the model that it makes.
+pub fn imagenet_model() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let data = set("XDG_DATA_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".local/share")))?;
+    Some(data.join("mobilenet/models/mobilenet_v2-imagenet.safetensors"))
+}
+
 impl Config {
     /// As it stands on disk; empty if there is none.
     pub fn load() -> Outcome<Self> {

@@ -95,8 +95,19 @@ fn on_hub(name: &str, from: &str) -> Outcome<Source> {
     let bar = progress_bar();
     let model = hub.get(&repository, &bar);
     bar.finish_and_clear();
-    let model = model.map_err(failed)?;
+    let (model, missing) = model.map_err(failed)?;
+    if let Some(why) = missing {
+        tell(&no_config(&repository, &why));
+    }
     Ok(Source::Path(if model.weights.extension().is_some_and(|e| e == "safetensors") { model.folder } else { model.weights }))
+}
+
+/// What to say of a model whose `config.json` is not in the cache.
+#[cfg(feature = "hub")]
+pub fn no_config(repository: &crate::hub::Repository, why: &crate::hub::HubError) -> String {
+    format!(
+        "note: {repository}: its config.json is not in the cache, so labels, size and preprocessing are guessed by the weights alone: {why}"
+    )
 }
 
 #[cfg(not(feature = "hub"))]

@@ -7,6 +7,7 @@ use mobilenet_wgpu::graph::Activation;
 use mobilenet_wgpu::kernel::Precision;
 use mobilenet_wgpu::model::{LoadOptions, MobileNetConfig, PaddingRule, Settings};
 use mobilenet_wgpu::picture::{Interpolation, Resize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -157,13 +158,7 @@ pub enum Filter {
 impl ReadingOptions {
     /// As the library takes them.
     pub fn load_options(&self) -> Outcome<LoadOptions> {
-        let name_map = match &self.map {
-            None => Default::default(),
-            Some(path) => serde_json::from_str(&read(path)?).map_err(|e| {
-                let shape = r#"{"name in the file": "name in a scheme that we know"}"#;
-                Failure::new(format!("{}: not the JSON that --map takes, {shape}: {e}", path.display()))
-            })?,
-        };
+        let name_map = self.map.as_deref().map(name_map).transpose()?.unwrap_or_default();
         Ok(LoadOptions { settings: self.settings()?, name_map, ..LoadOptions::default() })
     }
 
@@ -202,6 +197,14 @@ impl ReadingOptions {
             labels: labels.map(|text| text.lines().map(|l| l.trim_end().to_string()).filter(|l| !l.is_empty()).collect()),
         })
     }
+}
+
+/// The names of tensors that `--map` gives, by their names in the file.
+pub fn name_map(path: &Path) -> Outcome<BTreeMap<String, String>> {
+    serde_json::from_str(&read(path)?).map_err(|e| {
+        let shape = r#"{"name in the file": "name in a scheme that we know"}"#;
+        Failure::new(format!("{}: not the JSON that --map takes, {shape}: {e}", path.display()))
+    })
 }
 
 /// Reads a text file that an option names.

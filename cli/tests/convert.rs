@@ -94,6 +94,26 @@ fn nested_weights_are_found_and_averages_are_preferred() {
 }
 
 #[test]
+fn a_map_renames_tensors() {
+    let folder = Folder::new("map");
+    std::fs::write(folder.path("map.json"), r#"{"double.bias": "features.0.bias"}"#).unwrap();
+    let bytes = folder.convert("zip.pth", &["--map", folder.path("map.json").to_str().unwrap()]);
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    assert_eq!(f32s(&file, "features.0.bias"), [0.5, -0.25]);
+    assert!(file.tensor("double.bias").is_err() && file.tensor("conv.weight").is_ok());
+    for (map, says) in [
+        (r#"{"none": "a"}"#, "no tensor is called `none`"),
+        (r#"{"double.bias": "conv.weight"}"#, "two tensors would be called"),
+        ("[]", "not the JSON that --map takes"),
+    ] {
+        std::fs::write(folder.path("map.json"), map).unwrap();
+        let done = folder.run(&["convert", "--unchecked", fixture("zip.pth").to_str().unwrap(), "x.safetensors", "--map", "map.json"]);
+        let message = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(2) && message.contains(says), "{message}");
+    }
+}
+
+#[test]
 fn a_file_that_would_run_code_is_refused() {
     let folder = Folder::new("malicious");
     for name in ["malicious_zip.pth", "malicious_legacy.pth"] {

@@ -290,6 +290,38 @@ fn offline_with_the_file_works_and_without_says_what_to_copy() {
     assert_eq!(place.hub.requests().len(), asked);
 }
 
+/// Weights that Python fetched as a single file: what describes them is fetched when the model is used.
+#[cfg(feature = "builtin-model")]
+#[test]
+fn what_describes_weights_in_the_cache_is_fetched() {
+    let place = Place::new(|request, _, content| ranged(request, content));
+    let folder = place.repository().join("snapshots").join(COMMIT);
+    let weights = Path::new(env!("CARGO_MANIFEST_DIR")).join("builtin/mobilenet_v2_cifar10.safetensors");
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(place.repository().join("refs")).unwrap();
+    fs::copy(weights, folder.join("model.safetensors")).unwrap();
+    fs::write(place.repository().join("refs/main"), COMMIT).unwrap();
+    let inspect = |variable: (&str, &str)| {
+        let output = place.command(&["inspect", "--model", "org/net"]).env(variable.0, variable.1).output().unwrap();
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let offline = inspect(("HF_HUB_OFFLINE", "1"));
+    assert!(offline.contains("config.json is not in the cache") && offline.contains("mobilenet pull org/net"), "{offline}");
+    assert!(place.hub.requests().is_empty());
+    let pulled = place.command(&["pull", "org/net"]).env("HF_HUB_OFFLINE", "1").output().unwrap();
+    assert!(pulled.status.success() && text(&pulled.stderr).contains("config.json is not in the cache"), "{}", text(&pulled.stderr));
+    // A hub that cannot be reached is no error: the weights will do.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let unreachable = inspect(("HF_ENDPOINT", &format!("http://{nobody}")));
+    assert!(unreachable.contains("config.json is not in the cache"), "{unreachable}");
+    assert_eq!(inspect(("HF_HUB_OFFLINE", "0")), "");
+    assert_eq!(fs::read(folder.join("config.json")).unwrap(), CONFIG);
+    let asked = place.hub.requests().len();
+    assert_eq!(inspect(("HF_HUB_OFFLINE", "0")), "");
+    assert_eq!(place.hub.requests().len(), asked, "once");
+}
+
 #[test]
 fn an_unreachable_hub_is_named() {
     let place = Place::new(|request, _, content| ranged(request, content));

@@ -1,17 +1,21 @@
 //! `mobilenet convert`: a PyTorch checkpoint as safetensors.
 
 use crate::failure::{Failure, Outcome, Status, tell};
+use crate::options;
 use crate::output::{Output, bytes};
 use crate::pytorch;
 use mobilenet_wgpu::Model;
 use mobilenet_wgpu::model::LoadOptions;
+use safetensors::SafeTensors;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
   mobilenet convert mobilenet_v2-b0353104.pth mobilenet_v2.safetensors
   mobilenet convert checkpoint.pth.tar out.safetensors --key state_dict
+  mobilenet convert odd.pth out.safetensors --map names.json         tensors renamed, so that no command needs the map again
   mobilenet classify photo.jpg --model mobilenet_v2-b0353104.pth     works without converting, too
 
 Reads what torch.save writes, zip and legacy format, and never runs code from the file. Weights below state_dict, model,
@@ -28,6 +32,9 @@ pub struct Arguments {
     /// Key under which the weights are in the file [default: the usual ones]
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// JSON that renames tensors: {"name in the file": "name in a scheme that we know"}
+    #[arg(long, value_name = "FILE")]
+    map: Option<PathBuf>,
     /// Write it even if it is no MobileNet that we know
     #[arg(long)]
     unchecked: bool,
@@ -38,11 +45,16 @@ pub struct Arguments {
 
 /// Converts the file.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let converted = pytorch::convert(&arguments.input, arguments.key.as_deref())?;
+    let mut converted = pytorch::convert(&arguments.input, arguments.key.as_deref())?;
+    if let Some(file) = &arguments.map {
+        let map = options::name_map(file)?;
+        converted.bytes = renamed(&converted.bytes, &map).map_err(|why| Failure::new(format!("--map {}: {why}", file.display())))?;
+    }
     if !arguments.unchecked {
         Model::from_bytes(converted.bytes.clone(), &LoadOptions::default()).map_err(|error| {
             Failure::new(format!(
-                "{}: {error}\nnext: --key KEY if the weights are elsewhere in the file, --unchecked to write it all the same",
+                "{}: {error}\nnext: --key KEY if the weights are elsewhere in the file, --map FILE.json if tensors are called otherwise, --unchecked to \
+                 write it all the same",
                 arguments.input.display()
             ))
         })?;
@@ -63,6 +75,25 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     out.flush()?;
     Ok(Status::Good)
+}
+
+/// A safetensors file with its tensors renamed.
+fn renamed(bytes: &[u8], map: &BTreeMap<String, String>) -> Result<Vec<u8>, String> {
+    let text = |error: safetensors::SafeTensorError| error.to_string();
+    let file = SafeTensors::deserialize(bytes).map_err(text)?;
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(text)?;
+    if let Some(missing) = map.keys().find(|name| file.tensor(name).is_err()) {
+        let some: Vec<_> = file.names().into_iter().take(3).map(|name| format!("`{name}`")).collect();
+        return Err(format!("no tensor is called `{missing}`; there are {} …", some.join(", ")));
+    }
+    let mut tensors = BTreeMap::new();
+    for (name, tensor) in file.iter() {
+        let to = map.get(name).map_or(name, String::as_str);
+        if tensors.insert(to, tensor).is_some() {
+            return Err(format!("two tensors would be called `{to}`\nnext: give each a name of its own"));
+        }
+    }
+    safetensors::serialize(tensors, header.metadata().clone()).map_err(text)
 }
 
 /// Writes beside the place and renames, so that no half file is ever there.

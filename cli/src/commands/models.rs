@@ -1,6 +1,6 @@
 //! `mobilenet models`: checkpoints that are known by name, and which one is taken where none is named.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::failure::{Failure, Outcome, Status, tell};
 use crate::model;
 use crate::output::{Output, Table};
@@ -130,6 +130,9 @@ pub fn set_default(name: &str) -> Outcome {
 impl Known {
     fn row(&self, default: Option<&str>) -> Outcome<Row> {
         let builtin = self.name == model::BUILTIN;
+        // Its own name here stands for the file that the script made.
+        let made = config::imagenet_model().filter(|_| self.name == TORCHVISION);
+        let is_default = |name: &str| name == self.name || made.as_deref().is_some_and(|path| path == Path::new(name));
         let totals = if builtin { None } else { Some(self.config().cost()?.totals) };
         Ok(Row {
             name: self.name,
@@ -140,8 +143,8 @@ impl Known {
             macs: totals.map(|totals| totals.macs),
             top1: Some(self.top1).filter(|top1| !top1.is_nan()),
             licence: self.licence,
-            cached: builtin && cfg!(feature = "builtin-model") || is_cached(self.name),
-            default: default == Some(self.name) || default.is_none() && builtin,
+            cached: builtin && cfg!(feature = "builtin-model") || made.as_deref().is_some_and(Path::is_file) || is_cached(self.name),
+            default: default.map_or(builtin, is_default),
         })
     }
     fn config(&self) -> MobileNetConfig {

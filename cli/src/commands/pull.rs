@@ -1,7 +1,7 @@
 //! `mobilenet pull`: a checkpoint by its name on the hub, into the cache.
 
 use crate::failure::{Outcome, Status, tell};
-use crate::hub::{Environment, Fetched, Hub, HubModel, Repository};
+use crate::hub::{Environment, Fetched, Hub, HubError, HubModel, Repository};
 use crate::output::{Output, bytes};
 use serde_json::json;
 
@@ -44,6 +44,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let (model, files) = pulled?;
     if offline {
         tell(&format!("{repository}: from the cache; the hub is not asked because HF_HUB_OFFLINE is set"));
+        if hub.lacks_config(&repository, &model) {
+            tell(&crate::model::no_config(&repository, &HubError::NoConfig { name: repository.to_string() }));
+        }
     }
     for file in &files {
         tell(&format!("{}  {}  {}", file.file, bytes(file.bytes), if file.fetched { "fetched" } else { "already here" }));

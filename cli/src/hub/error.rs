@@ -106,6 +106,12 @@ pub enum HubError {
         /// What the connection said.
         cause: String,
     },
+    /// Offline, and only the weights are in the cache.
+    #[error("the hub is not asked because HF_HUB_OFFLINE is set; where there is a network, run `mobilenet pull {name}`")]
+    NoConfig {
+        /// The repository.
+        name: String,
+    },
     /// Reading or writing on disk.
     #[error("{}: {message}", path.display())]
     File {

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 /// Weights in the order in which they are preferred.
 const WEIGHTS: [&str; 2] = ["model.safetensors", "pytorch_model.bin"];
 /// What says how the weights are to be used; a repository need not have either.
-const DESCRIPTIONS: [&str; 2] = ["config.json", "preprocessor_config.json"];
+const DESCRIPTIONS: [&str; 2] = [CONFIG, "preprocessor_config.json"];
+const CONFIG: &str = "config.json";
 
 /// A model in the cache.
 #[derive(Clone, Debug)]
@@ -32,6 +33,9 @@ pub struct Fetched {
     pub fetched: bool,
 }
 
+/// Why what describes a model in the cache is not there, if it is not.
+pub type Missing = Option<HubError>;
+
 /// The hub, with its cache.
 pub struct Hub {
     environment: Environment,
@@ -51,15 +55,39 @@ impl Hub {
         Some(HubModel { folder: self.cache.snapshot(repository, &commit), commit, weights })
     }
 
-    /// The model from the cache; if it is not there, from the hub.
+    /// The model from the cache; if it is not there, from the hub. Where only the weights are in the cache (Python's
+    /// `hf_hub_download` fetches single files), what describes them is fetched; why not, stands beside the model.
     ///
     /// # Errors
     /// Those of [`Hub::pull`]; [`HubError::Unreachable`] says what to copy from where.
-    pub fn get(&self, repository: &Repository, bar: &ProgressBar) -> Result<HubModel, HubError> {
+    pub fn get(&self, repository: &Repository, bar: &ProgressBar) -> Result<(HubModel, Missing), HubError> {
         match self.find(repository) {
-            Some(model) => Ok(model),
-            None => self.pull(repository, bar).map(|(model, _)| model),
+            Some(model) => {
+                let missing = self.describe(repository, &model, bar).err();
+                Ok((model, missing))
+            }
+            None => self.pull(repository, bar).map(|(model, _)| (model, None)),
         }
+    }
+
+    /// Whether it is not known what `config.json` says of a model in the cache.
+    pub fn lacks_config(&self, repository: &Repository, model: &HubModel) -> bool {
+        !model.folder.join(CONFIG).is_file() && !self.cache.is_known_absent(repository, &model.commit, CONFIG)
+    }
+
+    /// Fetches what describes a model whose weights alone are in the cache.
+    fn describe(&self, repository: &Repository, model: &HubModel, bar: &ProgressBar) -> Result<(), HubError> {
+        if !self.lacks_config(repository, model) {
+            return Ok(());
+        }
+        if self.environment.offline {
+            return Err(HubError::NoConfig { name: repository.to_string() });
+        }
+        let client = Client::new(&self.environment)?;
+        // The weights are there and will do: a hub that does not answer is not waited for.
+        let pull = Pull { hub: self, client: &client, repository, bar, patient: false };
+        // config.json last: once it is there, all is.
+        DESCRIPTIONS.iter().rev().try_for_each(|file| pull.optional(file, &model.commit).map(drop))
     }
 
     /// Brings the cache up to where the revision stands on the hub.
@@ -75,7 +103,7 @@ impl Hub {
             };
         }
         let client = Client::new(&self.environment)?;
-        let pull = Pull { hub: self, client: &client, repository, bar };
+        let pull = Pull { hub: self, client: &client, repository, bar, patient: true };
         pull.run().map_err(|error| match error {
             HubError::Network { message, .. } if !self.has_part(repository) => HubError::Unreachable {
                 name: repository.to_string(),
@@ -100,6 +128,8 @@ struct Pull<'a> {
     client: &'a Client,
     repository: &'a Repository,
     bar: &'a ProgressBar,
+    /// Whether a question is put again where the hub does not answer.
+    patient: bool,
 }
 
 impl Pull<'_> {
@@ -141,7 +171,8 @@ impl Pull<'_> {
             return Ok(None);
         }
         let at_commit = Repository { name: self.repository.name.clone(), revision: commit.into() };
-        match patiently(|| self.client.metadata(&at_commit, file)) {
+        let ask = || self.client.metadata(&at_commit, file);
+        match if self.patient { patiently(ask) } else { ask() } {
             Ok(metadata) => self.fetch(file, &metadata).map(|(_, fetched)| Some(fetched)),
             Err(HubError::NotFound { .. }) => self.hub.cache.record_absent(self.repository, commit, file).map(|()| None),
             Err(error) => Err(error),
