@@ -32,7 +32,16 @@ mod view;
 
 use clap::Parser;
 use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::time::Instant;
+
+/// When the program began: `main` asks first.
+fn started() -> Instant {
+    static STARTED: OnceLock<Instant> = OnceLock::new();
+    *STARTED.get_or_init(Instant::now)
+}
 
 fn main() -> ExitCode {
+    started();
     failure::exit_code(args::Cli::parse().run())
 }

@@ -3,7 +3,7 @@
 //! It stands in the configuration folder, not in the cache: it is work of minutes that people should not delete unaware.
 
 use crate::config;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, tell};
 use mobilenet_wgpu::gpu::DeviceProfile;
 use mobilenet_wgpu::tune::{DeviceKey, Tuning, TuningRecord};
 use std::path::{Path, PathBuf};
@@ -57,15 +57,16 @@ pub fn save(path: &Path, text: &str) -> Outcome<()> {
     })
 }
 
-fn read(file: &str) -> Outcome<TuningRecord> {
-    let text = std::fs::read_to_string(file).map_err(|e| Failure::new(format!("--tuning {file}: cannot be read: {e}")))?;
-    TuningRecord::parse(&text).map_err(|e| Failure::new(format!("--tuning {file}: {e}")))
+/// The record in a file that `--tuning` names, or why it is none: that is a miss and no error, as long as there is a file.
+fn read(file: &str) -> Outcome<Result<TuningRecord, mobilenet_wgpu::Error>> {
+    let bytes = std::fs::read(file).map_err(|e| Failure::new(format!("--tuning {file}: cannot be read: {e}")))?;
+    Ok(TuningRecord::parse(&String::from_utf8_lossy(&bytes)))
 }
 
 /// A made-up browser's device as the one that a browser's record names, so that what was measured there counts.
 pub fn as_recorded(profile: DeviceProfile, wish: Option<&str>) -> Outcome<DeviceProfile> {
     let Some(file) = wish.filter(|wish| !["none", "shipped"].contains(wish)) else { return Ok(profile) };
-    let device = read(file)?.device;
+    let Ok(TuningRecord { device, .. }) = read(file)? else { return Ok(profile) };
     if !profile.web || device.backend != profile.backend {
         return Ok(profile);
     }
@@ -79,9 +80,20 @@ pub fn asked(wish: Option<&str>, profile: &DeviceProfile) -> Outcome<Tuning> {
         Some("none") => Ok(Tuning::none()),
         Some("shipped") => Ok(Tuning::default()),
         Some(file) => {
-            let record = read(file)?;
-            if record.device.likeness(profile) == 0 {
-                crate::failure::tell(&format!("note: {file} is of {}, not of {}: it is not used", record.device.adapter, profile.name));
+            let record = match read(file)? {
+                Ok(record) => record,
+                Err(why) => {
+                    tell(&format!("note: --tuning {file} is not used: {why}"));
+                    return Ok(Tuning::default());
+                }
+            };
+            let (then, now) = (&record.device, DeviceKey::of(profile));
+            if *then != now {
+                let (of, not) = match then.adapter == now.adapter {
+                    true => (&then.driver, &now.driver),
+                    false => (&then.adapter, &now.adapter),
+                };
+                tell(&format!("note: --tuning {file} is not used: it is of {of}, not of {not}"));
             }
             Ok(Tuning::default().with(record))
         }

@@ -161,6 +161,24 @@ fn the_model_is_the_one_that_is_wished_for_first() {
     assert_eq!(model(&[], &both), "builtin", "the variable comes before the configured default");
 }
 
+/// `models` marks what `scripts/imagenet` made, and as the default where it is.
+#[test]
+fn models_knows_what_scripts_imagenet_made() {
+    let folder = Folder::new();
+    let row = || {
+        let ran = mobilenet_with(["models", "--json"], &[("XDG_DATA_HOME", folder.path()), ("MOBILENET_CONFIG_DIR", folder.path())], b"");
+        let rows: Vec<Value> = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}", ran.err));
+        let row = rows.into_iter().find(|r| r["name"].as_str().unwrap().contains("scripts/imagenet")).unwrap();
+        (row["cached"].as_bool().unwrap(), row["default"].as_bool().unwrap())
+    };
+    assert_eq!(row(), (false, false));
+    let made = folder.write("mobilenet/models/mobilenet_v2-imagenet.safetensors", b"weights");
+    assert_eq!(row(), (true, false));
+    let set = mobilenet_with(["models", "--set-default", made.to_str().unwrap()], &[("MOBILENET_CONFIG_DIR", folder.path())], b"");
+    assert_eq!(set.code, 0, "{}", set.err);
+    assert_eq!(row(), (true, true));
+}
+
 #[test]
 fn bad_models_are_told_apart() {
     let folder = Folder::new();
@@ -289,7 +307,10 @@ fn a_plan_needs_no_gpu() {
     let value: Value = serde_json::from_str(&ran.out).unwrap();
     let steps = value["plan"]["steps"].as_array().unwrap();
     assert_eq!(value["totals"]["dispatches"].as_u64(), Some(steps.len() as u64));
-    assert!(steps.iter().all(|s| s["why"]["by"].is_string() && s["variant"].is_string()));
+    assert!(steps.iter().all(|s| s["why"]["by"].is_string() && s["variant"].is_string() && s["parameters"].is_object()));
+    assert!(steps.iter().all(|s| s["bytes_read"].as_u64() > Some(0) && s["bytes_written"].as_u64() > Some(0)));
+    let macs: u64 = steps.iter().map(|s| s["macs"].as_u64().unwrap()).sum();
+    assert_eq!(value["totals"]["macs"].as_u64(), Some(macs));
     assert!(mobilenet(["plan", "--device", "web"]).out.contains("Totals"));
 }
 
@@ -306,12 +327,99 @@ fn adapters_and_bench_are_for_programs_too() {
     for more in [&[][..], &["--cpu", "--batch", "2"], &["--arch", "v2", "--width", "0.35", "--size", "64"]] {
         let ran = mobilenet(["bench", "--json", "--runs", "3"].iter().chain(more).copied().collect::<Vec<_>>());
         let report: Value = serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{e}: {}", ran.err));
-        for field in ["first_ms", "median_ms", "min_ms", "p95_ms", "images_per_s"] {
+        for field in ["first_ms", "process_ms", "median_ms", "min_ms", "p95_ms", "p99_ms", "images_per_s"] {
             assert!(report[field].as_f64().unwrap() > 0.0, "{field}: {report}");
         }
+        assert!(report["process_ms"].as_f64() >= report["first_ms"].as_f64(), "{report}");
         assert!(report["runs"] == 3 && report["adapter"].is_string() && report["batch"].is_u64());
         assert!(report["min_ms"].as_f64() <= report["median_ms"].as_f64() && report["median_ms"].as_f64() <= report["p95_ms"].as_f64());
     }
+}
+
+/// The other ways of `bench`, each for programs and for people.
+#[test]
+fn bench_sweeps_profiles_draws_and_compares() {
+    if mobilenet(["plan", "--model", "builtin"]).code != 0 {
+        return assert!(!needs_gpu()); // no adapter here
+    }
+    let bench = |more: &[&str]| {
+        let ran = mobilenet([&["bench", "--model", "builtin", "--runs", "6", "--warmup", "1"], more].concat());
+        assert_eq!(ran.code, 0, "{more:?}: {}", ran.err);
+        ran.out
+    };
+    let json = |more: &[&str]| serde_json::from_str::<Value>(&bench(&[more, &["--json"]].concat())).unwrap();
+    let plain = bench(&[]);
+    for part in ["first result", "from process start", "median", "95 % within", "99 % within", "throughput"] {
+        assert!(plain.contains(part), "no `{part}` in:\n{plain}");
+    }
+    let sweep = json(&["--sweep", "--most", "4"]);
+    assert_eq!(sweep.as_array().unwrap().iter().map(|l| l["batch"].as_u64().unwrap()).collect::<Vec<_>>(), [1, 2, 4]);
+    assert!(sweep.as_array().unwrap().iter().all(|l| l["median"].as_f64().unwrap() > 0.0));
+    assert_eq!(bench(&["--sweep", "--most", "2"]).lines().count(), 3, "a heading and two batches");
+
+    let folder = Folder::new();
+    let drawing = folder.join("layers.svg");
+    let profile = json(&["--profile", "--plot", drawing.to_str().unwrap()]);
+    let steps = profile["steps"].as_array().unwrap();
+    assert!(steps.len() > 10 && steps.iter().all(|s| s["ns"].as_f64().unwrap() >= 0.0 && s["node"].is_string()), "{profile}");
+    let shares: f64 = steps.iter().map(|s| s["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-6, "{shares}");
+    let svg = std::fs::read_to_string(drawing).unwrap();
+    assert!(svg.starts_with("<svg") && svg.contains("stem") && svg.trim_end().ends_with("</svg>"));
+    assert!(bench(&["--profile"]).contains("measured by"));
+    assert_eq!(mobilenet(["bench", "--model", "builtin", "--plot", "x.svg"]).code, 2, "a drawing of the profile alone");
+
+    let compared = json(&["--compare", "default", "without=fuse_activation,batch=2"]);
+    assert_eq!((compared["a"]["settings"].as_str(), compared["b"]["times"]["batch"].as_u64()), (Some("default"), Some(2)));
+    let [low, ratio, high] = ["low", "ratio", "high"].map(|field| compared[field].as_f64().unwrap());
+    assert!(0.0 < low && low <= ratio && ratio <= high && compared["differs"].is_boolean(), "{compared}");
+}
+
+/// A record of a few kernels: written where it is told to, gone on with, and used by the plan.
+#[test]
+fn tune_writes_a_record_and_goes_on_with_it() {
+    if mobilenet(["plan", "--model", "builtin"]).code != 0 {
+        return assert!(!needs_gpu()); // no adapter here
+    }
+    let folder = Folder::new();
+    let file = folder.join("record.json");
+    let file = file.to_str().unwrap();
+    let tune = |more: &[&str]| {
+        let ran = mobilenet([&["tune", "--model", "builtin", "--json", "--rounds", "1", "--output", file], more].concat());
+        assert_eq!(ran.code, 0, "{}", ran.err);
+        serde_json::from_str::<Value>(&ran.out).unwrap()
+    };
+    let number = |report: &Value, field: &str| report[field].as_u64().unwrap();
+    // Budgets that a slow machine needs to measure anything at all.
+    let budgets = ["200ms", "500ms", "2s", "10s", "60s"];
+    let mut tried = budgets.iter().map(|budget| (budget, tune(&["--budget", budget])));
+    let (budget, first) = tried.find(|(_, report)| number(report, "measured") > 0).unwrap();
+    let then = tune(&["--budget", budget]);
+    assert_eq!(number(&then, "known"), number(&first, "measured"));
+    for report in [&first, &then] {
+        let [cases, measured, known, failed, left] = ["cases", "measured", "known", "failed", "left"].map(|field| number(report, field));
+        assert!(measured + known + failed + left == cases && failed == 0, "{report}");
+    }
+    let plan = mobilenet(["plan", "--model", "builtin", "--json", "--tuning", file]);
+    assert_eq!(plan.err, "", "{plan:?}");
+    let plan: Value = serde_json::from_str(&plan.out).unwrap();
+    assert!(plan["plan"]["steps"].as_array().unwrap().iter().any(|s| s["why"]["by"] == "record"), "{plan}");
+
+    // Of another driver, and damaged: a miss that is said, and no error. No file at all is a mistake.
+    let text = std::fs::read_to_string(file).unwrap();
+    let mut record: Value = serde_json::from_str(&text).unwrap();
+    record["device"]["driver"] = "another 1.2".into();
+    let other = folder.write("other.json", record.to_string().as_bytes());
+    let damaged = folder.write("damaged.json", &text.as_bytes()[..text.len() / 2]);
+    let noise = folder.write("noise.json", &[0xff, 0xfe, 0x00]);
+    for (path, says) in [(&other, "it is of another 1.2, not of "), (&damaged, "not a tuning record"), (&noise, "not a tuning record")] {
+        let ran = mobilenet(["plan", "--model", "builtin", "--json", "--tuning", path.to_str().unwrap()]);
+        assert_eq!((ran.code, ran.err.lines().count()), (0, 1), "{}", ran.err);
+        assert!(ran.err.starts_with("note: --tuning ") && ran.err.contains("is not used") && ran.err.contains(says), "{}", ran.err);
+        assert!(!ran.out.contains(r#""by": "record""#), "{}", ran.out);
+    }
+    let none = mobilenet(["plan", "--model", "builtin", "--tuning", folder.join("none.json").to_str().unwrap()]);
+    assert!(none.code == 2 && none.err.contains("cannot be read"), "{}", none.err);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::tuning;
 use clap::ValueEnum;
 use mobilenet_wgpu::gpu::DeviceProfile;
 use mobilenet_wgpu::graph::passes;
-use mobilenet_wgpu::kernel::{self, Precision};
+use mobilenet_wgpu::kernel::{self, Precision, Variant};
 use mobilenet_wgpu::plan::{Plan, PlanOptions, Source, Step, Why};
 use serde_json::json;
 
@@ -20,7 +20,7 @@ Examples:
   mobilenet plan --model model.safetensors --batch 8 --precision f16-storage
   mobilenet plan --device phone             for a device that is not here: no GPU is needed
   mobilenet plan --device web --tuning tuning.json   for the browser whose bench wrote the record
-  mobilenet plan --json | jq '.plan.steps[] | {node, variant, why}'";
+  mobilenet plan --json | jq '.plan.steps[] | {node, variant, parameters, bytes_read, bytes_written, macs, why}'";
 
 /// What would run here: kernels, dispatches, buffers, bytes, and why
 #[derive(clap::Args, Debug)]
@@ -84,11 +84,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let plan = Plan::fitting(&graph, &profile, &variants, &options)?;
     let mut out = Output::new();
     if arguments.json {
-        out.json_pretty(&value(&plan, &source.to_string()))?;
+        out.json_pretty(&value(&plan, &variants, &source.to_string()))?;
     } else {
         let name = model.recognition();
         out.line(format!("{}\n{}, {}, batch {}\n", out.bold(name), plan.device, plan.precision, plan.batch))?;
-        steps(&plan).write(&mut out)?;
+        steps(&plan, &variants).write(&mut out)?;
         out.line("")?;
         totals(&mut out, &plan)?;
     }
@@ -105,8 +105,8 @@ fn made_up(kind: Kind) -> DeviceProfile {
     }
 }
 
-fn value(plan: &Plan, model: &str) -> serde_json::Value {
-    json!({
+fn value(plan: &Plan, variants: &[Variant], model: &str) -> serde_json::Value {
+    let mut value = json!({
         "model": model,
         "totals": {
             "dispatches": plan.steps.len(),
@@ -117,7 +117,19 @@ fn value(plan: &Plan, model: &str) -> serde_json::Value {
             "upload_bytes": upload_bytes(plan),
         },
         "plan": plan,
-    })
+    });
+    for (of_step, step) in value["plan"]["steps"].as_array_mut().into_iter().flatten().zip(&plan.steps) {
+        of_step["parameters"] = parameters(step, variants).iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+        of_step["bytes_read"] = step.bytes_read(plan.precision).into();
+        of_step["bytes_written"] = step.bytes_written(plan.precision).into();
+        of_step["macs"] = step.case.macs().into();
+    }
+    value
+}
+
+/// The `override` constants of a step's variant.
+fn parameters<'a>(step: &Step, variants: &'a [Variant]) -> &'a [(String, f64)] {
+    variants.get(step.row).map_or(&[], |variant| &variant.parameters)
 }
 
 /// Bytes of one full batch of inputs.
@@ -125,14 +137,15 @@ fn upload_bytes(plan: &Plan) -> u64 {
     u64::from(plan.batch) * plan.input.pixels() * u64::from(plan.input.c4()) * 4 * plan.precision.bytes()
 }
 
-fn steps(plan: &Plan) -> Table {
+fn steps(plan: &Plan, variants: &[Variant]) -> Table {
     let headings = ["node", "variant", "workgroups", "reads", "writes", "MACs", "in", "out", "why"];
     let mut table = Table::new(&headings, &[3, 4, 5]);
     for step in &plan.steps {
         let [x, y, z] = step.workgroups;
+        let parameters: String = parameters(step, variants).iter().map(|(name, value)| format!(" {name}={value}")).collect();
         table.row([
             step.node.clone(),
-            format!("{}/{}", step.case.op.name(), step.variant),
+            format!("{}/{}{parameters}", step.case.op.name(), step.variant),
             format!("{x}x{y}x{z}"),
             bytes(step.bytes_read(plan.precision)),
             bytes(step.bytes_written(plan.precision)),

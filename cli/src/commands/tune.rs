@@ -161,7 +161,7 @@ fn measure(
     Ok(tuned?)
 }
 
-/// Sums over the steps of a plan by the record and of one by the cost model, both with the record's times.
+/// Sums over the steps of a plan by the record and of one by the cost model, both with the record's times; `None` where it has none.
 fn sums(graph: &Graph, engine: &Engine, batch: u32, precision: Precision, record: &TuningRecord) -> Option<Sum> {
     let plan = |tuning| {
         let options = PlanOptions { batch, precision, tuning, ..PlanOptions::default() };
@@ -175,7 +175,9 @@ fn sums(graph: &Graph, engine: &Engine, batch: u32, precision: Precision, record
         ns.sum::<f64>() / 1e6
     };
     let (tuned, modelled) = (plan(Tuning::none().with(record.clone()))?, plan(Tuning::none())?);
-    Some(Sum { batch: tuned.batch, tuned_ms: ms(&tuned), cost_model_ms: ms(&modelled) })
+    let sum = Sum { batch: tuned.batch, tuned_ms: ms(&tuned), cost_model_ms: ms(&modelled) };
+    // Of nothing there is no ratio.
+    (sum.tuned_ms > 0.0 && sum.cost_model_ms > 0.0).then_some(sum)
 }
 
 fn choice(engine: &Engine, case: &Case, precision: Precision, record: &TuningRecord) -> Option<Choice> {
