@@ -109,6 +109,11 @@ impl Backend {
         if self.differs.get() { Status::SomeFailed } else { Status::Good }
     }
 
+    /// The user's kernels.
+    pub fn own_kernels(&self) -> &[Variant] {
+        self.own.variants()
+    }
+
     /// Whether there is such a kernel; the CPU has none to choose from.
     pub fn knows(&self, preference: &Preference) -> bool {
         let is = |v: &Variant| v.op == preference.op && v.name == preference.variant;

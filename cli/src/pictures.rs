@@ -51,20 +51,20 @@ fn read(from: impl Read) -> std::io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// The pictures that `paths` mean, in their order; folders with all that is below them, sorted. A file that does not exist
-/// is in the list: that it cannot be read is told in its place.
+/// The pictures that `paths` mean, in their order; folders with all that is below them but what is hidden, sorted. A file that
+/// does not exist is in the list: that it cannot be read is told in its place.
 pub fn list(paths: &[PathBuf]) -> Outcome<Vec<Place>> {
     let mut places = Vec::new();
     for path in paths {
         if path == Path::new("-") {
             places.push(Place::Stdin);
         } else if path.is_dir() {
-            let before = places.len();
-            walk(path, &mut places)?;
-            if places.len() == before {
+            let found = below(path)?;
+            if found.is_empty() {
                 let known = ENDINGS.join(", .");
                 return Err(Failure::new(format!("{}: holds no pictures (.{known})", path.display())));
             }
+            places.extend(found);
         } else {
             places.push(Place::File(path.clone()));
         }
@@ -75,20 +75,39 @@ pub fn list(paths: &[PathBuf]) -> Outcome<Vec<Place>> {
     Ok(places)
 }
 
-fn walk(folder: &Path, places: &mut Vec<Place>) -> Outcome<()> {
+/// The pictures below a folder, sorted; there may be none.
+pub fn below(folder: &Path) -> Outcome<Vec<Place>> {
+    let mut places = Vec::new();
+    let real = folder.canonicalize().map_err(|e| Failure::new(format!("{}: cannot be read: {e}", folder.display())))?;
+    let mut above = real.ancestors().skip(1).map(Path::to_path_buf).collect();
+    walk(folder, &mut above, &mut places)?;
+    Ok(places)
+}
+
+/// `above` are the folders that this one is in, as they are without links: a link to one of them would go round in circles.
+fn walk(folder: &Path, above: &mut Vec<PathBuf>, places: &mut Vec<Place>) -> Outcome<()> {
     let failed = |e: std::io::Error| Failure::new(format!("{}: cannot be read: {e}", folder.display()));
+    let real = folder.canonicalize().map_err(failed)?;
+    if above.contains(&real) {
+        return Ok(());
+    }
+    above.push(real);
     let mut entries: Vec<_> = std::fs::read_dir(folder).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
-    for entry in entries {
-        let path = entry.path();
-        // Of links only those to files are followed: those to folders may go round in circles.
-        if entry.file_type().is_ok_and(|t| t.is_dir()) {
-            walk(&path, places)?;
+    for path in entries.into_iter().map(|entry| entry.path()).filter(|path| !is_hidden(path)) {
+        if path.is_dir() {
+            walk(&path, above, places)?;
         } else if is_picture(&path) && path.is_file() {
             places.push(Place::File(path));
         }
     }
+    above.pop();
     Ok(())
+}
+
+/// Whether a file or folder is one that is not shown: `.ipynb_checkpoints`, macOS's `._photo.jpg`.
+pub fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
 /// Whether a file's name ends as a picture's.

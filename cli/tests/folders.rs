@@ -6,7 +6,7 @@
 
 use safetensors::SafeTensors;
 use serde_json::Value;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -59,11 +59,7 @@ impl Folder {
     /// Starts a command and waits until `there` is as long as `bytes`.
     fn start(&self, arguments: &[&str], there: &dyn Fn() -> Option<PathBuf>, bytes: u64) -> Child {
         let child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let begun = Instant::now();
-        while there().and_then(|path| fs::metadata(path).ok()).map_or(0, |m| m.len()) < bytes {
-            assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        wait_for(there, bytes);
         child
     }
     fn record(&self) -> Option<PathBuf> {
@@ -74,6 +70,15 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Waits until `there` is as long as `bytes`.
+fn wait_for(there: &dyn Fn() -> Option<PathBuf>, bytes: u64) {
+    let begun = Instant::now();
+    while there().and_then(|path| fs::metadata(path).ok()).map_or(0, |m| m.len()) < bytes {
+        assert!(begun.elapsed() < Duration::from_secs(60), "nothing is written");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 
@@ -209,7 +214,7 @@ fn kill_until_done(folder: &Folder, arguments: &[&str], there: &dyn Fn() -> Opti
     let mut arguments = arguments.to_vec();
     for round in 1..=3 {
         let before = there().and_then(|path| fs::metadata(path).ok()).map_or(0, |m| m.len());
-        let mut child = folder.start(&arguments, there, before + 400 * round);
+        let mut child = folder.start(&arguments, there, before + 600 + 400 * round);
         child.kill().unwrap();
         child.wait().unwrap();
         arguments.retain(|a| *a != "--resume");
@@ -248,7 +253,7 @@ fn ctrl_c_writes_what_is_done_and_says_how_to_go_on() {
     folder.pictures(150, 0);
     folder.run(&["embed", "data", "-o", "whole.safetensors"]);
     let record = folder.path("x.safetensors.partial.jsonl");
-    let child = folder.start(&["embed", "data", "-o", "x.safetensors", "--batch", "1"], &|| Some(record.clone()), 400);
+    let child = folder.start(&["embed", "data", "-o", "x.safetensors", "--batch", "1"], &|| Some(record.clone()), 1500);
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
@@ -267,14 +272,243 @@ fn another_run_is_not_gone_on_with() {
     let folder = Folder::new("another");
     folder.pictures(150, 0);
     let record = folder.path("x.safetensors.partial.jsonl");
-    let mut child = folder.start(&["embed", "data", "-o", "x.safetensors", "--batch", "1"], &|| Some(record.clone()), 400);
+    let mut child = folder.start(&["embed", "data", "-o", "x.safetensors", "--batch", "1"], &|| Some(record.clone()), 1500);
     child.kill().unwrap();
     child.wait().unwrap();
     let other = folder.run(&["embed", "data", "-o", "x.safetensors", "--resume", "--normalize"]);
     assert_eq!(other.status.code(), Some(2));
     assert!(text(&other.stderr).contains("is of another run"), "{}", text(&other.stderr));
+    for (option, says) in
+        [(&["--squash"][..], "resize: then"), (&["--mean", "0.25"], "mean: then"), (&["--padding", "same"], "padding: then")]
+    {
+        let other = folder.run(&[&["embed", "data", "-o", "x.safetensors", "--resume"], option].concat());
+        assert_eq!(other.status.code(), Some(2));
+        assert!(text(&other.stderr).contains(says), "{}", text(&other.stderr));
+    }
     let other = folder.run(&["embed", "data/dog", "-o", "x.safetensors", "--resume"]);
     assert!(text(&other.stderr).contains("give the same paths"), "{}", text(&other.stderr));
+}
+
+/// The built-in model with one weight changed, under a name of its own.
+fn another_model(folder: &Folder, name: &str) -> PathBuf {
+    let mut bytes = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("builtin/mobilenet_v2_cifar10.safetensors")).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    fs::write(folder.path(name), bytes).unwrap();
+    folder.path(name)
+}
+
+#[test]
+fn a_model_is_told_by_its_weights() {
+    let folder = Folder::new("weights");
+    folder.pictures(60, 0);
+    let builtin = Path::new(env!("CARGO_MANIFEST_DIR")).join("builtin/mobilenet_v2_cifar10.safetensors");
+    fs::copy(builtin, folder.path("model.safetensors")).unwrap();
+    let command = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mobilenet"));
+        command.args(arguments).args(["--cpu", "--model", "model.safetensors"]).current_dir(&folder.0);
+        command
+    };
+    let record = folder.path("x.npy.partial.jsonl");
+    let mut child = command(&["embed", "data", "-o", "x.npy", "--batch", "1"]).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(&|| Some(record.clone()), 800);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let whole = command(&["embed", "data", "-o", "whole.npy"]).output().unwrap();
+    assert!(whole.status.success(), "{}", text(&whole.stderr));
+    let about: Value = serde_json::from_slice(&fs::read(folder.path("whole.npy.about.json")).unwrap()).unwrap();
+    assert_eq!((about["model"].as_str(), about["normalized"].as_bool()), (Some("model.safetensors"), Some(false)));
+    let similar = ["similar", "data/cat/00000.png", "--index", "whole.npy"];
+    assert_eq!(text(&command(&similar).output().unwrap().stderr), "", "the same model needs no note");
+    let squashed = command(&[&similar[..], &["--squash"]].concat()).output().unwrap();
+    assert!(text(&squashed.stderr).contains("made with the preprocessing"), "{}", text(&squashed.stderr));
+
+    another_model(&folder, "model.safetensors");
+    let other = command(&["embed", "data", "-o", "x.npy", "--batch", "1", "--resume"]).output().unwrap();
+    assert_eq!(other.status.code(), Some(2));
+    assert!(text(&other.stderr).contains("weights: then"), "{}", text(&other.stderr));
+    let other = command(&similar).output().unwrap();
+    assert!(text(&other.stderr).contains("made with model.safetensors (weights"), "{}", text(&other.stderr));
+}
+
+/// Two evaluations of one folder, each killed, by models and options of their own: each goes on with its own record.
+#[test]
+fn evaluations_of_one_folder_do_not_disturb_each_other() {
+    let folder = Folder::new("two-evals");
+    folder.pictures(60, 0);
+    let records = || fs::read_dir(folder.path("cache/eval")).into_iter().flatten().map(|e| e.unwrap().path()).collect::<Vec<_>>();
+    let runs: [&[&str]; 2] = [&["eval", "data", "--json", "--batch", "1"], &["eval", "data", "--json", "--batch", "1", "--squash"]];
+    let whole = runs.map(|run| sums(folder.json(run)));
+    assert_eq!(records(), Vec::<PathBuf>::new());
+    let mut children = Vec::new();
+    for run in runs {
+        let before = records();
+        children.push(folder.start(run, &|| records().into_iter().find(|path| !before.contains(path)), 1500));
+    }
+    for child in &mut children {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert_eq!(records().len(), 2);
+    let other = folder.run(&["eval", "data", "--resume", "--mean", "0.25"]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(text(&other.stderr).contains("is of another run (mean: then"), "{}", text(&other.stderr));
+    for (run, whole) in runs.iter().zip(whole) {
+        let output = folder.run(&[run, &["--resume"][..]].concat());
+        let err = text(&output.stderr);
+        assert!(err.contains("resuming: ") && !err.contains("resuming: 0 of"), "{err}");
+        assert_eq!(sums(serde_json::from_slice(&output.stdout).unwrap()), whole);
+    }
+    assert_eq!(records(), Vec::<PathBuf>::new());
+    // With nothing to go on with, that is said.
+    assert!(text(&folder.run(&["eval", "data", "--resume"]).stderr).contains("begins anew"));
+}
+
+#[test]
+fn hidden_folders_are_left_out_and_empty_classes_counted() {
+    let folder = Folder::new("hidden");
+    folder.pictures(9, 0);
+    let whole = sums(folder.json(&["eval", "data", "--json"]));
+    for name in ["data/.ipynb_checkpoints", "data/cat/.ipynb_checkpoints", "data/frog", "data/notes"] {
+        fs::create_dir_all(folder.path(name)).unwrap();
+    }
+    fs::copy(folder.path("data/cat/00000.png"), folder.path("data/cat/.ipynb_checkpoints/00000-checkpoint.png")).unwrap();
+    fs::write(folder.path("data/cat/._00000.png"), b"what macOS leaves").unwrap();
+    fs::write(folder.path("data/notes/read.me"), b"no class, and no pictures").unwrap();
+    let output = folder.run(&["eval", "data", "--json"]);
+    let err = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{err}");
+    assert_eq!(err.lines().filter(|l| l.starts_with("note: ") && l.contains("holds no pictures")).count(), 2, "{err}");
+    let found = sums(serde_json::from_slice(&output.stdout).unwrap());
+    for field in ["top1", "top5", "n", "errors"] {
+        assert_eq!(found[field], whole[field], "{field}");
+    }
+    let frog = found["classes"].as_array().unwrap().iter().find(|c| c["name"] == "frog").unwrap();
+    assert_eq!((frog["n"].as_u64(), frog["top1"].is_null()), (Some(0), true));
+    assert!(text(&folder.run(&["eval", "data", "--report", "r.html"]).stdout).contains("frog"));
+    assert!(!fs::read_to_string(folder.path("r.html")).unwrap().contains("NaN"));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_to_folders_are_followed_but_not_in_circles() {
+    use std::os::unix::fs::symlink;
+    let folder = Folder::new("links");
+    folder.pictures(6, 0);
+    fs::create_dir_all(folder.path("elsewhere/deep")).unwrap();
+    fs::rename(folder.path("data/ship"), folder.path("elsewhere/ship")).unwrap();
+    symlink(folder.path("elsewhere/ship"), folder.path("data/ship")).unwrap();
+    fs::copy(folder.path("data/cat/00000.png"), folder.path("elsewhere/deep/more.png")).unwrap();
+    symlink("../../elsewhere/deep", folder.path("data/cat/more")).unwrap();
+    symlink("..", folder.path("data/cat/up")).unwrap();
+    symlink("nowhere", folder.path("data/dog/broken")).unwrap();
+    let paths = |root: &str| -> Vec<String> {
+        let output = folder.run(&["classify", root, "--json", "--top", "1"]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let lines = text(&output.stdout);
+        lines.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["path"].as_str().unwrap().to_string()).collect()
+    };
+    let found = paths("data");
+    let expected = ["cat/00000", "cat/00003", "cat/more/more", "dog/00001", "dog/00004", "ship/00002", "ship/00005"];
+    assert_eq!(found, expected.map(|name| format!("data/{name}.png")));
+    assert_eq!(folder.json(&["eval", "data", "--json"])["n"], 7);
+}
+
+/// Lines of a file of JSON but for the times.
+fn classified(path: &Path) -> Vec<Value> {
+    let lines = fs::read_to_string(path).unwrap();
+    assert!(lines.ends_with('\n'));
+    let without_times = |line: &str| {
+        let mut value: Value = serde_json::from_str(line).unwrap();
+        ["ms", "batch"].iter().for_each(|field| drop(value.as_object_mut().unwrap().remove(*field)));
+        value
+    };
+    lines.lines().map(without_times).collect()
+}
+
+#[test]
+fn a_killed_classify_into_a_file_loses_and_doubles_nothing() {
+    let folder = Folder::new("kill-classify");
+    folder.pictures(60, 20);
+    let whole = folder.run(&["classify", "data", "-o", "whole.jsonl", "--batch", "2"]);
+    assert_eq!((whole.status.code(), text(&whole.stdout)), (Some(1), String::new()), "three are broken");
+    fs::write(folder.path("x.jsonl"), "what an earlier run wrote\n").unwrap();
+    let record = folder.path("x.jsonl.partial.jsonl");
+    let arguments = ["classify", "data", "-o", "x.jsonl", "--batch", "2"];
+    let mut child = folder.start(&arguments, &|| Some(record.clone()), 8000);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(fs::read_to_string(folder.path("x.jsonl")).unwrap(), "what an earlier run wrote\n");
+    let other = folder.run(&[&arguments[..], &["--resume", "--squash"]].concat());
+    assert!(other.status.code() == Some(2) && text(&other.stderr).contains("resize: then"), "{}", text(&other.stderr));
+    let output = kill_until_done(&folder, &["classify", "data", "-o", "x.jsonl", "--batch", "2", "--resume"], &|| Some(record.clone()));
+    assert!(output.status.code() == Some(1) && text(&output.stderr).contains("resuming: "), "{}", text(&output.stderr));
+    assert_eq!(classified(&folder.path("x.jsonl")), classified(&folder.path("whole.jsonl")));
+    assert_eq!(classified(&folder.path("x.jsonl")).len(), 60);
+    assert!(!record.exists());
+    let needs = folder.run(&["classify", "data", "--resume"]);
+    assert!(needs.status.code() == Some(2) && text(&needs.stderr).contains("--output"), "{}", text(&needs.stderr));
+}
+
+/// A disk that was full left fewer rows than are on record, or half a line of the record: what is missing is done again.
+#[test]
+fn embed_goes_on_after_a_full_disk_and_a_cut_record() {
+    let folder = Folder::new("full-disk");
+    folder.pictures(60, 20);
+    folder.run(&["embed", "data", "-o", "whole.safetensors"]);
+    let whole = embeddings(&folder.path("whole.safetensors"));
+    let width = whole.0[0].len() as u64 * 4;
+    let (record, rows) = (folder.path("x.safetensors.partial.jsonl"), folder.path("x.safetensors.partial"));
+    let arguments = ["embed", "data", "-o", "x.safetensors", "--batch", "1"];
+    let truncate = |path: &Path, length: u64| File::options().write(true).open(path).unwrap().set_len(length).unwrap();
+    let (a_row_and_a_half, half_a_line) = (width + width / 2, 20);
+    for (what, bytes) in [(&rows, a_row_and_a_half), (&record, half_a_line)] {
+        let mut child = folder.start(&arguments, &|| Some(record.clone()), 1500);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        truncate(what, fs::metadata(what).unwrap().len() - bytes);
+        let output = folder.run(&[&arguments[..], &["--resume"]].concat());
+        let err = text(&output.stderr);
+        assert!(err.contains("resuming: ") && !err.contains("resuming: 0 of"), "{err}");
+        assert_eq!(embeddings(&folder.path("x.safetensors")), whole);
+        assert!(!record.exists() && !rows.exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_embed_keeps_the_index_that_was_there() {
+    let folder = Folder::new("keep-index");
+    folder.pictures(80, 0);
+    folder.run(&["embed", "data/cat", "-o", "x.safetensors"]);
+    let before = fs::read(folder.path("x.safetensors")).unwrap();
+    let record = folder.path("x.safetensors.partial.jsonl");
+    let child = folder.start(&["embed", "data", "-o", "x.safetensors", "--batch", "1"], &|| Some(record.clone()), 1500);
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("as it was"), "{}", text(&output.stderr));
+    assert!(fs::read(folder.path("x.safetensors")).unwrap() == before);
+    let output = folder.run(&["embed", "data", "-o", "x.safetensors", "--batch", "1", "--resume"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(embeddings(&folder.path("x.safetensors")).0.len(), 80);
+}
+
+/// A batch is closed at 64 MiB of pixels: of pictures of 24 MiB, three go at a time, whatever `--batch` allows.
+#[test]
+fn batches_are_bounded_in_bytes() {
+    let folder = Folder::new("large");
+    fs::create_dir_all(folder.path("data")).unwrap();
+    let large = image::GrayImage::from_pixel(3072, 2048, image::Luma([90]));
+    large.save(folder.path("data/0.png")).unwrap();
+    for i in 1..5 {
+        fs::copy(folder.path("data/0.png"), folder.path(&format!("data/{i}.png"))).unwrap();
+    }
+    let output = folder.run(&["classify", "data", "--json", "--batch", "16"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let batches: Vec<u64> =
+        text(&output.stdout).lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["batch"].as_u64().unwrap()).collect();
+    assert_eq!(batches, [3, 3, 3, 2, 2]);
 }
 
 /// Pixels of many pictures are not in memory at once; `MOBILENET_TEST_PICTURES=10000` for as many.

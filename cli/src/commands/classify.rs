@@ -2,17 +2,21 @@
 
 use crate::backend;
 use crate::failure::{EXIT_CODES, Failure, Outcome, Status, tell};
+use crate::folders::identity;
+use crate::folders::index::beside;
+use crate::folders::journal::{Journal, same_pictures};
 use crate::interrupt;
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
-use crate::output::{Output, bar};
+use crate::output::{Output, bar, count};
 use crate::pictures::{self, Place};
 use crate::pipeline::{self, Answer};
 use mobilenet_wgpu::engine::SessionOptions;
 use mobilenet_wgpu::labels::Labels;
 use mobilenet_wgpu::picture::DecodeLimits;
 use mobilenet_wgpu::{Classifier, Prediction};
-use std::path::PathBuf;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -20,6 +24,11 @@ Examples:
   mobilenet classify --model model.safetensors --top 3 photos/ more/*.png
   mobilenet classify --json photos/ | jq -r 'select(.error) | .path'
   curl -s https://example.org/photo.jpg | mobilenet classify -
+  mobilenet classify photos/ -o results.jsonl              JSON lines into a file that is whole when it is there
+  mobilenet classify photos/ -o results.jsonl --resume     go on where Ctrl-C, or worse, ended it
+
+Hidden files and folders are left out, links to folders followed. What stands on standard output is beyond recall, so only a run
+with --output can --resume; of another, Ctrl-C says with which --skip N the same command goes on.
 
 With --json there is one object for each picture, in the order of the pictures:
   {\"path\": …, \"predictions\": [{\"index\": …, \"label\": …, \"wnid\": …, \"probability\": …}, …], \"ms\": …, \"batch\": …}
@@ -45,11 +54,17 @@ pub struct Arguments {
     #[arg(long, value_name = "PIXELS", default_value_t = DecodeLimits::default().pixels)]
     max_pixels: u64,
     /// Leave out the first N pictures, which an interrupted run did
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, conflicts_with = "output")]
     skip: usize,
     /// One JSON object for each picture and line
     #[arg(long)]
     json: bool,
+    /// Write the lines of JSON into a file instead
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Go on with the run that was interrupted or killed
+    #[arg(long, requires = "output")]
+    resume: bool,
     #[command(flatten)]
     device: DeviceOptions,
 }
@@ -60,7 +75,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let mut places = pictures::list(&arguments.paths)?;
     let total = places.len();
     places.drain(..arguments.skip.min(total));
-    let (model, _) = model::load(&arguments.model)?;
+    let (model, source) = model::load(&arguments.model)?;
     if model.recognition().classes.is_none() {
         return Err(Failure::new(
             "the model has no classifier, only features\nnext: `mobilenet run --outputs embedding`, or another --model",
@@ -74,16 +89,27 @@ pub fn run(arguments: &Arguments) -> Outcome {
         ..SessionOptions::default()
     };
     let mut classifier = backend.classifier(&model, &arguments.device, options)?;
-    let mut report = Report { out: Output::new(), json: arguments.json, top: arguments.top as usize, done: arguments.skip, failed: false };
-    report.begin(&classifier)?;
+    let mut report = Report { to: To::People(Output::new()), top: arguments.top as usize, done: arguments.skip, failed: false };
+    match &arguments.output {
+        Some(output) => {
+            let mut about = identity::of(&source.to_string(), &model, &classifier, &backend)?;
+            about["labels"] = identity::labels(&model).into();
+            let run = json!({"format": 1, "about": about, "top": arguments.top, "max_pixels": arguments.max_pixels});
+            report.resume(output, &run, arguments.resume, &mut places)?;
+        }
+        None if arguments.json => report.to = To::Programs(Output::new()),
+        None => report.begin(&classifier)?,
+    }
     let limits = DecodeLimits { pixels: arguments.max_pixels };
     pipeline::run(places, &mut classifier, limits, |place, answer| report.picture(place, answer, model.labels()))?;
-    report.out.flush()?;
-    if report.done < total {
-        tell(&format!("interrupted: {} of {total} pictures are done; go on with the same command and --skip {}", report.done, report.done));
+    let (done, failed) = (report.done, report.failed);
+    report.finish(total, arguments.output.as_deref(), arguments.resume)?;
+    if done < total {
+        let how = if arguments.output.is_some() { "--resume".into() } else { format!("--skip {done}") };
+        tell(&format!("interrupted: {done} of {total} pictures are done; go on with the same command and {how}"));
         return Ok(Status::SomeFailed);
     }
-    Ok(if report.failed { Status::SomeFailed } else { backend.status() })
+    Ok(if failed { Status::SomeFailed } else { backend.status() })
 }
 
 /// A picture's line of JSON.
@@ -102,9 +128,25 @@ struct ErrorLine<'a> {
     error: &'a str,
 }
 
+/// A line that an earlier run wrote.
+#[derive(serde::Deserialize)]
+struct Done {
+    path: String,
+    error: Option<String>,
+}
+
+/// Where results go.
+enum To {
+    /// A table a picture on standard output.
+    People(Output),
+    /// A line of JSON a picture on standard output.
+    Programs(Output),
+    /// A line of JSON a picture in a record that becomes a file.
+    File(Journal),
+}
+
 struct Report {
-    out: Output,
-    json: bool,
+    to: To,
     top: usize,
     /// Pictures that are done, those that were left out counted.
     done: usize,
@@ -114,13 +156,25 @@ struct Report {
 impl Report {
     /// Which network computes where.
     fn begin(&mut self, classifier: &Classifier) -> Outcome<()> {
-        if self.json {
-            return Ok(());
-        }
+        let To::People(out) = &mut self.to else { return Ok(()) };
         let [height, width] = classifier.size();
         let network = classifier.model().config().map_or("network".into(), |c| format!("{} {}", c.version, c.width()));
         let line = format!("{network}, {height}x{width}, on {}", classifier.backend());
-        self.out.line(self.out.dim(line))
+        out.line(out.dim(line))
+    }
+
+    /// Goes on with the record beside `output`, if that is asked for: `places` are then those that are left.
+    fn resume(&mut self, output: &Path, run: &Value, resume: bool, places: &mut Vec<Place>) -> Outcome<()> {
+        let (journal, done) = Journal::open::<Done>(&beside(output, ".partial.jsonl"), run, resume)?;
+        same_pictures(done.iter().map(|line| line.path.as_str()), places)?;
+        if resume {
+            tell(&format!("resuming: {} of {} pictures are done", count(done.len() as u64), count(places.len() as u64)));
+        }
+        places.drain(..done.len());
+        self.done += done.len();
+        self.failed = done.iter().any(|line| line.error.is_some());
+        self.to = To::File(journal);
+        Ok(())
     }
 
     fn picture(&mut self, place: &Place, answer: Result<Answer<'_>, &str>, labels: &Labels) -> Outcome<()> {
@@ -131,37 +185,74 @@ impl Report {
         };
         let probabilities = answer.outputs.get("probabilities").map(|t| t.picture(answer.index)).unwrap_or_default();
         let predictions = Prediction::best(probabilities, labels, self.top);
-        if self.json {
-            let (path, ms, batch) = (place.to_string(), answer.ms, answer.batch);
-            self.out.json(&Line { path, predictions, ms, batch })?;
-        } else {
-            self.table(place, &predictions, &answer)?;
-        }
+        let line = |predictions| Line { path: place.to_string(), predictions, ms: answer.ms, batch: answer.batch };
         // A reader of a pipe gets what a batch gives when it is there.
-        if answer.index + 1 == answer.batch { self.out.flush() } else { Ok(()) }
+        let last = answer.index + 1 == answer.batch;
+        match &mut self.to {
+            To::People(out) => {
+                table(out, place, &predictions, &answer)?;
+                if last { out.flush() } else { Ok(()) }
+            }
+            To::Programs(out) => {
+                out.json(&line(predictions))?;
+                if last { out.flush() } else { Ok(()) }
+            }
+            To::File(journal) => {
+                journal.append(&line(predictions))?;
+                if last { journal.flush() } else { Ok(()) }
+            }
+        }
     }
 
     fn error(&mut self, place: &Place, why: &str) -> Outcome<()> {
         self.failed = true;
-        if self.json {
-            return self.out.json(&ErrorLine { path: place.to_string(), error: why });
+        let line = ErrorLine { path: place.to_string(), error: why };
+        match &mut self.to {
+            To::People(out) => {
+                out.flush()?;
+                tell(&format!("error: {place}: {why}"));
+                Ok(())
+            }
+            To::Programs(out) => out.json(&line),
+            To::File(journal) => {
+                tell(&format!("error: {place}: {why}"));
+                journal.append(&line)
+            }
         }
-        self.out.flush()?;
-        tell(&format!("error: {place}: {why}"));
-        Ok(())
     }
 
-    fn table(&mut self, place: &Place, predictions: &[Prediction], answer: &Answer<'_>) -> Outcome<()> {
-        const BAR: usize = 24;
-        let batch = if answer.batch > 1 { format!(", in a batch of {}", answer.batch) } else { String::new() };
-        let time = self.out.dim(format!("{:.1} ms{batch}", answer.ms));
-        self.out.line(format!("\n{}  {time}", self.out.bold(place)))?;
-        for prediction in predictions {
-            let drawn = bar(prediction.probability, BAR);
-            let space = " ".repeat(BAR - drawn.chars().count());
-            let drawn = self.out.accent(drawn);
-            self.out.line(format!("  {:6.2} %  {drawn}{space}  {}", prediction.probability * 100.0, prediction.label))?;
+    /// Writes what is left to be written, and the file if there is to be one.
+    fn finish(self, total: usize, output: Option<&Path>, resumed: bool) -> Outcome<()> {
+        match (self.to, output) {
+            (To::People(mut out) | To::Programs(mut out), _) => out.flush(),
+            (To::File(mut journal), Some(output)) => {
+                journal.flush()?;
+                let whole = self.done >= total;
+                // What was there before a run that is not whole stays: it may be a whole one's.
+                if whole || resumed || !output.exists() {
+                    journal.write(output)?;
+                    tell(&format!("{}: {} pictures", output.display(), count(self.done as u64)));
+                }
+                if whole {
+                    journal.finish();
+                }
+                Ok(())
+            }
+            (To::File(mut journal), None) => journal.flush(),
         }
-        Ok(())
     }
+}
+
+fn table(out: &mut Output, place: &Place, predictions: &[Prediction], answer: &Answer<'_>) -> Outcome<()> {
+    const BAR: usize = 24;
+    let batch = if answer.batch > 1 { format!(", in a batch of {}", answer.batch) } else { String::new() };
+    let time = out.dim(format!("{:.1} ms{batch}", answer.ms));
+    out.line(format!("\n{}  {time}", out.bold(place)))?;
+    for prediction in predictions {
+        let drawn = bar(prediction.probability, BAR);
+        let space = " ".repeat(BAR - drawn.chars().count());
+        let drawn = out.accent(drawn);
+        out.line(format!("  {:6.2} %  {drawn}{space}  {}", prediction.probability * 100.0, prediction.label))?;
+    }
+    Ok(())
 }

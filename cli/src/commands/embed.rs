@@ -2,8 +2,9 @@
 
 use crate::backend;
 use crate::failure::{EXIT_CODES, Failure, Outcome, Status, tell};
+use crate::folders::identity;
 use crate::folders::index::{self, Rows, beside};
-use crate::folders::journal::Journal;
+use crate::folders::journal::{Journal, same_pictures};
 use crate::interrupt;
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
@@ -21,7 +22,8 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   mobilenet embed photos/ -o photos.safetensors
-  mobilenet embed photos/ more/*.png --normalize -o photos.npy      the paths go to photos.npy.paths.json
+  mobilenet embed photos/ more/*.png --normalize -o photos.npy      the paths go to photos.npy.paths.json, model and options to
+                                                                    photos.npy.about.json
   mobilenet embed photos/ -o photos.safetensors --resume            go on where Ctrl-C, or worse, ended it
   mobilenet similar photo.jpg --index photos.safetensors
 
@@ -77,7 +79,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         ..SessionOptions::default()
     };
     let mut classifier = backend.classifier(&model, &arguments.device, options)?;
-    let about = json!({"model": source.to_string(), "size": classifier.size(), "normalized": arguments.normalize});
+    let mut about = identity::of(&source.to_string(), &model, &classifier, &backend)?;
+    about["normalized"] = arguments.normalize.into();
     let mut run = Run::open(arguments, &about, channels(&model)?, &places)?;
     let rest = places[run.entries.len()..].to_vec();
     pipeline::run(rest, &mut classifier, DecodeLimits::default(), |place, answer| run.picture(place, answer))?;
@@ -101,7 +104,7 @@ struct Run {
 
 impl Run {
     fn open(arguments: &Arguments, about: &Value, channels: usize, places: &[Place]) -> Outcome<Self> {
-        let run = json!({"format": 1, "about": about, "channels": channels, "precision": format!("{:?}", arguments.device.precision)});
+        let run = json!({"format": 2, "about": about, "channels": channels});
         let record = beside(&arguments.output, ".partial.jsonl");
         let (mut journal, mut entries) = Journal::open::<Entry>(&record, &run, arguments.resume)?;
         // Where a disk was full, the record may be ahead of the rows: what has no row is done again.
@@ -115,15 +118,7 @@ impl Run {
             entries.truncate(whole);
             journal.rewrite(&run, &entries)?;
         }
-        if let Some((entry, place)) = entries.iter().zip(places).find(|(entry, place)| entry.path != place.to_string()) {
-            return Err(Failure::new(format!(
-                "--resume: then there was {}, now {place}\nnext: give the same paths, or leave out --resume",
-                entry.path
-            )));
-        }
-        if entries.len() > places.len() {
-            return Err(Failure::new("--resume: then there were more pictures\nnext: give the same paths, or leave out --resume"));
-        }
+        same_pictures(entries.iter().map(|entry| entry.path.as_str()), places)?;
         if arguments.resume {
             tell(&format!("resuming: {} of {} pictures are done", count(entries.len() as u64), count(places.len() as u64)));
         }

@@ -3,7 +3,8 @@
 use crate::backend;
 use crate::config;
 use crate::failure::{EXIT_CODES, Failure, Outcome, Status, tell};
-use crate::folders::journal::Journal;
+use crate::folders::identity::{self, Fingerprint};
+use crate::folders::journal::{self, Journal};
 use crate::folders::labelled::{self, Labelled};
 use crate::folders::report::{self, Subject};
 use crate::folders::tally::{Tally, Verdict};
@@ -18,7 +19,6 @@ use mobilenet_wgpu::labels::Labels;
 use mobilenet_wgpu::picture::DecodeLimits;
 use mobilenet_wgpu::{Classifier, Prediction};
 use serde_json::{Value, json};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -31,7 +31,11 @@ Examples:
   mobilenet eval test/ --resume                               go on where Ctrl-C, or worse, ended it
 
 Classes are named as the model names them (a synonym will do), by WordNet id (n02124075), or by their number in the data set,
-which does not count a background class. With --json: top1 and top5 in 0..1, n, images_per_s, and classes.";
+which does not count a background class. Hidden files and folders are left out, links to folders followed; a class without
+pictures is counted, with a note. With --json: top1 and top5 in 0..1, n, images_per_s, and classes.
+
+A run keeps its record in the cache folder until it is done, one for each model and set of options: two of them over one folder do
+not disturb each other, and --resume goes on with none but its own.";
 
 /// Accuracy of a model on labelled pictures: top-1, top-5, by class, worst confusions
 #[derive(clap::Args, Debug)]
@@ -79,8 +83,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let mut classifier = backend.classifier(&model, &arguments.device, options)?;
     let name = source.to_string();
     let evaluation = Evaluation { data: &data, labels: model.labels() };
-    let (journal, done) = evaluation.journal(arguments, &name, &classifier)?;
+    let mut about = identity::of(&name, &model, &classifier, &backend)?;
+    about["labels"] = identity::labels(&model).into();
+    let (journal, done) = evaluation.journal(arguments, &about)?;
     let mut run = Run { evaluation, tally: Tally::new(), journal, done: done.len(), began: done.len(), time: Duration::ZERO };
+    data.empty.iter().for_each(|class| run.tally.add_empty(*class));
     done.iter().zip(&data.classes).for_each(|(verdict, right)| run.tally.add(verdict, *right));
     run.through(&mut classifier)?;
     run.finish(arguments, &name, &classifier)
@@ -102,28 +109,37 @@ struct Run<'a> {
 }
 
 impl Evaluation<'_> {
-    /// The record of this run, and what an earlier one left in it.
-    fn journal(&self, arguments: &Arguments, model: &str, classifier: &Classifier) -> Outcome<(Journal, Vec<Verdict>)> {
-        let data = std::path::absolute(&arguments.data).unwrap_or_else(|_| arguments.data.clone());
-        let mut list = DefaultHasher::new();
+    /// The record of this run, and what an earlier one left in it. Other models and options have records of their own.
+    fn journal(&self, arguments: &Arguments, about: &Value) -> Outcome<(Journal, Vec<Verdict>)> {
+        let data = std::path::absolute(&arguments.data).unwrap_or_else(|_| arguments.data.clone()).display().to_string();
+        let mut list = Fingerprint::default();
         for (place, class) in self.data.places.iter().zip(&self.data.classes) {
-            (place.to_string(), class).hash(&mut list);
+            list.add(format!("{place} {class}\n").as_bytes());
         }
-        let run = json!({
-            "format": 1, "data": data, "pictures": self.data.places.len(), "list": format!("{:016x}", list.finish()), "model": model,
-            "size": classifier.size(), "precision": format!("{:?}", arguments.device.precision),
-        });
-        // What was asked for, not what was found, finds the record again: then a difference can be told.
-        let mut key = DefaultHasher::new();
-        data.hash(&mut key);
-        let folder = config::cache_folder().unwrap_or_else(std::env::temp_dir);
-        let path = folder.join("eval").join(format!("{:016x}.jsonl", key.finish()));
+        let total = self.data.places.len();
+        let run = json!({"format": 2, "data": data, "pictures": total, "list": list.to_string(), "about": about});
+        let folder = config::cache_folder().unwrap_or_else(std::env::temp_dir).join("eval");
+        let data = Fingerprint::of(data.as_bytes());
+        let path = folder.join(format!("{data}-{}.jsonl", Fingerprint::of(about.to_string().as_bytes())));
+        if arguments.resume
+            && !path.exists()
+            && let Some(other) = latest(&folder, &data.to_string())
+        {
+            return Err(journal::differs(&other, &run));
+        }
         let (journal, done) = Journal::open::<Verdict>(&path, &run, arguments.resume)?;
         if arguments.resume {
-            tell(&format!("resuming: {} of {} pictures are done", count(done.len() as u64), count(self.data.places.len() as u64)));
+            tell(&format!("resuming: {} of {} pictures are done", count(done.len() as u64), count(total as u64)));
         }
         Ok((journal, done))
     }
+}
+
+/// The file in `folder` that was written last of those whose names begin with `start`.
+fn latest(folder: &Path, start: &str) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?.flatten();
+    let ours = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(start));
+    ours.max_by_key(|entry| entry.metadata().and_then(|data| data.modified()).ok()).map(|entry| entry.path())
 }
 
 impl Run<'_> {
@@ -203,7 +219,7 @@ struct Summary<'a> {
 
 impl Summary<'_> {
     fn json(&self, model: &str, device: &str, data: &Path) -> Value {
-        let share = |n: u64, of: u64| n as f64 / of.max(1) as f64;
+        let share = |n: u64, of: u64| (of > 0).then(|| n as f64 / of as f64);
         let class = |(index, sums): (&usize, &crate::folders::tally::Class)| {
             let (name, wnid) = self.labels.get(*index);
             json!({"index": index, "name": name, "wnid": wnid, "n": sums.pictures, "top1": share(sums.top1, sums.pictures), "top5": share(sums.top5, sums.pictures)})
@@ -252,6 +268,7 @@ impl Summary<'_> {
         let share = |n: u64, of: u64| n as f32 / of.max(1) as f32;
         let mut classes: Vec<_> = self.tally.classes().iter().collect();
         let heading = if classes.len() > MOST {
+            classes.retain(|(_, sums)| sums.pictures > 0);
             classes.sort_by(|a, b| share(a.1.top1, a.1.pictures).total_cmp(&share(b.1.top1, b.1.pictures)).then(a.0.cmp(b.0)));
             classes.truncate(MOST / 2);
             "worst classes"
@@ -261,13 +278,8 @@ impl Summary<'_> {
         let mut table = Table::new(&[heading, "pictures", "top-1", "top-5", ""], &[1, 2, 3]);
         for (class, sums) in classes {
             let (top1, top5) = (share(sums.top1, sums.pictures), share(sums.top5, sums.pictures));
-            table.row([
-                self.name(*class),
-                count(sums.pictures),
-                format!("{:.1} %", top1 * 100.0),
-                format!("{:.1} %", top5 * 100.0),
-                bar(top1, BAR),
-            ]);
+            let percent = |share: f32| if sums.pictures > 0 { format!("{:.1} %", share * 100.0) } else { String::new() };
+            table.row([self.name(*class), count(sums.pictures), percent(top1), percent(top5), bar(top1, BAR)]);
         }
         table
     }

@@ -3,7 +3,8 @@
 use super::embed::channels;
 use crate::backend;
 use crate::failure::{Failure, Outcome, Status, tell};
-use crate::folders::index::Index;
+use crate::folders::identity;
+use crate::folders::index::{Index, text};
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use crate::output::{Output, Table, bar};
@@ -54,10 +55,8 @@ struct Neighbour {
 pub fn run(arguments: &Arguments) -> Outcome {
     let mut index = Index::open(&arguments.index)?;
     let (model, source) = model::load(&arguments.model)?;
-    if let Some(other) = index.model.as_ref().filter(|other| **other != source.to_string()) {
-        tell(&format!(
-            "note: the index was made with {other}, this is {source}: the distances mean something only if they are the same model"
-        ));
+    if let Some(why) = other_maker(&index, &model, &source.to_string())? {
+        tell(&format!("note: {why}: the distances mean something only if both are made alike"));
     }
     let width = channels(&model)?;
     if width != index.channels {
@@ -76,6 +75,19 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     out.flush()?;
     Ok(Status::Good)
+}
+
+/// In what the index was made otherwise than the query will be; an older index does not tell all.
+fn other_maker(index: &Index, model: &mobilenet_wgpu::Model, name: &str) -> Outcome<Option<String>> {
+    let then = |field: &str| index.about.get(field).map(String::as_str);
+    let (other, weights, preprocessing) = (then("model").unwrap_or("?"), identity::weights(model)?, text(&identity::preprocessing(model)));
+    let (then, now) = match (then("weights"), then("preprocessing")) {
+        (Some(then), _) if then != weights => (format!("{other} (weights {then})"), format!("{name} (weights {weights})")),
+        (None, _) if other != "?" && other != name => (other.to_string(), name.to_string()),
+        (_, Some(then)) if then != preprocessing => (format!("the preprocessing {then}"), preprocessing),
+        _ => return Ok(None),
+    };
+    Ok(Some(format!("the index was made with {then}, this is {now}")))
 }
 
 fn query(arguments: &Arguments, model: &mobilenet_wgpu::Model) -> Outcome<Vec<f32>> {

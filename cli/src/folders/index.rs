@@ -1,17 +1,22 @@
 //! Files of embeddings: a row of f32 for each picture, with the pictures' paths.
 //!
 //! `.safetensors` hold a tensor `embeddings` of shape `[pictures, channels]`, and the paths as a JSON array under `paths` in their
-//! metadata; an `.npy` has the paths beside it in `NAME.paths.json`. Rows are written to `NAME.partial` while they come, and
-//! become the file at the end, so that what has the name is whole.
+//! metadata, beside the model and the options that made them; an `.npy` has the paths beside it in `NAME.paths.json`, the rest in
+//! `NAME.about.json`. Rows are written to `NAME.partial` while they come, and become the file at the end, so that what has the
+//! name is whole.
 
 use crate::failure::{Failure, Outcome};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Safetensors' own limit of a header is 100 MB.
 const LARGEST_HEADER: usize = 100_000_000;
+
+/// What made a file: the fields of [`super::identity`], as text.
+pub type About = BTreeMap<String, String>;
 
 /// Rows that are being written.
 pub struct Rows {
@@ -71,9 +76,11 @@ impl Rows {
             std::io::copy(&mut File::open(&self.path)?, &mut file)?;
             file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
             if is_npy(output) {
-                let part = beside(output, ".paths.json.part");
-                fs::write(&part, list + "\n")?;
-                fs::rename(part, beside(output, ".paths.json"))?;
+                for (ending, text) in [(".paths.json", list), (".about.json", about.to_string())] {
+                    let (place, part) = (beside(output, ending), beside(output, &format!("{ending}.part")));
+                    fs::write(&part, text + "\n")?;
+                    fs::rename(part, place)?;
+                }
             }
             fs::rename(&part, output)
         };
@@ -108,11 +115,21 @@ pub fn is_known(path: &Path) -> bool {
     is_npy(path) || path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"))
 }
 
+/// A value as text: what is none, as JSON.
+pub fn text(value: &Value) -> String {
+    value.as_str().map_or(value.to_string(), str::to_string)
+}
+
+/// The fields of an object as text.
+fn texts(about: &Value) -> About {
+    about.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
 fn safetensors_header([rows, channels]: [usize; 2], paths: &str, about: &Value) -> Outcome<Vec<u8>> {
     let mut metadata = json!({"paths": paths});
-    if let (Some(fields), Some(about)) = (metadata.as_object_mut(), about.as_object()) {
+    if let Some(fields) = metadata.as_object_mut() {
         // Values of the metadata are text.
-        fields.extend(about.iter().map(|(name, value)| (name.clone(), json!(value.as_str().map_or(value.to_string(), str::to_string)))));
+        fields.extend(texts(about).into_iter().map(|(name, text)| (name, json!(text))));
     }
     let tensor = json!({"dtype": "F32", "shape": [rows, channels], "data_offsets": [0, rows * channels * 4]});
     let mut header = json!({"__metadata__": metadata, "embeddings": tensor}).to_string().into_bytes();
@@ -138,8 +155,8 @@ fn npy_header([rows, channels]: [usize; 2]) -> Vec<u8> {
 pub struct Index {
     pub paths: Vec<String>,
     pub channels: usize,
-    /// The model that made them, if that is known.
-    pub model: Option<String>,
+    /// What made them, as far as that is known.
+    pub about: About,
     file: BufReader<File>,
 }
 
@@ -153,10 +170,12 @@ impl Index {
     fn read(path: &Path) -> Result<Self, String> {
         let text = |error: std::io::Error| format!("cannot be read: {error}");
         let mut file = BufReader::new(File::open(path).map_err(text)?);
-        let (paths, shape, model) = if is_npy(path) {
+        let (paths, shape, about) = if is_npy(path) {
             let list = beside(path, ".paths.json");
             let list = fs::read_to_string(&list).map_err(|error| format!("its list of paths, {}, {}", list.display(), text(error)))?;
-            (list, npy_shape(&mut file)?, None)
+            let about = fs::read_to_string(beside(path, ".about.json")).ok();
+            let about: Value = about.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+            (list, npy_shape(&mut file)?, texts(&about))
         } else {
             safetensors_shape(&mut file)?
         };
@@ -164,7 +183,7 @@ impl Index {
         if paths.len() != shape[0] {
             return Err(format!("{} rows, but {} paths", shape[0], paths.len()));
         }
-        Ok(Self { paths, channels: shape[1], model, file })
+        Ok(Self { paths, channels: shape[1], about, file })
     }
 
     /// The next row into `row`.
@@ -193,7 +212,7 @@ fn npy_shape(file: &mut impl Read) -> Result<[usize; 2], String> {
     }
 }
 
-fn safetensors_shape(file: &mut impl Read) -> Result<(String, [usize; 2], Option<String>), String> {
+fn safetensors_shape(file: &mut impl Read) -> Result<(String, [usize; 2], About), String> {
     let damaged = || "not a file of embeddings".to_string();
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(|_| damaged())?;
@@ -203,10 +222,12 @@ fn safetensors_shape(file: &mut impl Read) -> Result<(String, [usize; 2], Option
     let header: Value = serde_json::from_slice(&header).map_err(|_| damaged())?;
     let tensor = &header["embeddings"];
     let shape = |i: usize| tensor["shape"][i].as_u64().and_then(|n| usize::try_from(n).ok());
-    let metadata = |name: &str| header["__metadata__"][name].as_str().map(str::to_string);
-    match (shape(0), shape(1), metadata("paths")) {
+    let metadata = &header["__metadata__"];
+    match (shape(0), shape(1), metadata["paths"].as_str()) {
         (Some(rows), Some(channels), Some(paths)) if tensor["dtype"] == "F32" && tensor["data_offsets"][0] == 0 => {
-            Ok((paths, [rows, channels], metadata("model")))
+            let mut about = texts(metadata);
+            about.remove("paths");
+            Ok((paths.to_string(), [rows, channels], about))
         }
         _ => Err(damaged()),
     }
@@ -246,8 +267,8 @@ mod tests {
             } else {
                 let file = safetensors::SafeTensors::deserialize(&bytes).unwrap();
                 assert_eq!(file.tensor("embeddings").unwrap().shape(), [2, 3]);
-                assert_eq!(index.model.as_deref(), Some("m"));
             }
+            assert_eq!((index.about["model"].as_str(), index.about["normalized"].as_str()), ("m", "true"));
             assert!(!beside(&output, ".partial").exists());
             assert!(Rows::open(&output, 3, 1).is_err(), "rows that are on record are missing");
         }

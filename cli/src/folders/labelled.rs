@@ -3,7 +3,7 @@
 //! A class is named by a label or one of its synonyms, by a WordNet id, or by its number in the data set, which does not count a
 //! background class.
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Failure, Outcome, tell};
 use crate::pictures::{self, Place};
 use mobilenet_wgpu::Model;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 pub struct Labelled {
     pub places: Vec<Place>,
     pub classes: Vec<usize>,
+    /// Classes whose folders hold no pictures.
+    pub empty: Vec<usize>,
 }
 
 /// What `path` holds, by the names of the model's classes.
@@ -71,18 +73,23 @@ fn folders(root: &Path, names: &Names<'_>) -> Outcome<Labelled> {
     let failed = |error: std::io::Error| Failure::new(format!("{}: cannot be read: {error}", root.display()));
     let entries = std::fs::read_dir(root).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let mut folders: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).filter(|path| path.is_dir()).collect();
+    folders.retain(|path| !pictures::is_hidden(path));
     folders.sort();
     if folders.is_empty() {
         return Err(Failure::new(format!("{}: expected a folder for each class in it, or a CSV of path,label", root.display())));
     }
-    let mut labelled = Labelled { places: Vec::new(), classes: Vec::new() };
+    let mut labelled = Labelled { places: Vec::new(), classes: Vec::new(), empty: Vec::new() };
     for folder in folders {
         let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let class = names
-            .find(&name)
-            .map_err(|why| Failure::new(format!("{}: {why}", folder.display())))?
-            .ok_or_else(|| Failure::new(format!("{}: `{name}` is no class of the model\n{}", folder.display(), names.hint())))?;
-        let places = pictures::list(&[folder])?;
+        let class = names.find(&name).map_err(|why| Failure::new(format!("{}: {why}", folder.display())))?;
+        let places = pictures::below(&folder)?;
+        if places.is_empty() {
+            tell(&format!("note: {}: holds no pictures", folder.display()));
+            labelled.empty.extend(class);
+            continue;
+        }
+        let class =
+            class.ok_or_else(|| Failure::new(format!("{}: `{name}` is no class of the model\n{}", folder.display(), names.hint())))?;
         labelled.classes.extend(std::iter::repeat_n(class, places.len()));
         labelled.places.extend(places);
     }
@@ -96,7 +103,7 @@ fn csv(path: &Path, names: &Names<'_>) -> Outcome<Labelled> {
     let text = std::fs::read_to_string(path)
         .map_err(|error| Failure::new(format!("{}: cannot be read as a CSV of path,label: {error}", path.display())))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut labelled = Labelled { places: Vec::new(), classes: Vec::new() };
+    let mut labelled = Labelled { places: Vec::new(), classes: Vec::new(), empty: Vec::new() };
     for (number, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let fields = fields(line);
         let at = |message: String| Failure::new(format!("{}, line {}: {message}", path.display(), number + 1));

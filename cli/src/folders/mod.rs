@@ -1,6 +1,7 @@
-//! What `eval`, `embed` and `similar` do with many pictures besides running them: their classes, a record of what is done that
-//! a killed run is resumed from, sums, and files of embeddings.
+//! What `classify`, `eval`, `embed` and `similar` do with many pictures besides running them: their classes, a record of what is
+//! done that a killed run is resumed from, and of which run it is, sums, and files of embeddings.
 
+pub mod identity;
 pub mod index;
 pub mod journal;
 pub mod labelled;

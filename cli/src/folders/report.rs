@@ -63,9 +63,9 @@ pub fn html(subject: &Subject<'_>, tally: &mut Tally) -> Outcome<String> {
     }
     page += "</div><h2>Classes</h2><table><tr><th>class</th><th>pictures</th><th>top-1</th><th>top-5</th></tr>";
     for (class, sums) in tally.classes() {
-        let percent = |n: u64| n as f64 * 100.0 / sums.pictures.max(1) as f64;
+        let percent = |n: u64| if sums.pictures > 0 { format!("{:.1} %", n as f64 * 100.0 / sums.pictures as f64) } else { String::new() };
         let label = name(subject.labels, *class);
-        let _ = write!(page, "<tr><td>{label}<td>{}<td>{:.1} %<td>{:.1} %</tr>", sums.pictures, percent(sums.top1), percent(sums.top5));
+        let _ = write!(page, "<tr><td>{label}<td>{}<td>{}<td>{}</tr>", sums.pictures, percent(sums.top1), percent(sums.top5));
     }
     page += "</table></html>\n";
     Ok(page)

@@ -52,6 +52,11 @@ impl Tally {
         Self { classes: BTreeMap::new(), confusions: BTreeMap::new(), mistakes: Vec::new(), pictures: 0, errors: 0 }
     }
 
+    /// Counts a class that has no pictures.
+    pub fn add_empty(&mut self, class: usize) {
+        self.classes.entry(class).or_default();
+    }
+
     /// Adds the verdict on a picture whose class is `right`.
     pub fn add(&mut self, verdict: &Verdict, right: usize) {
         let Some(&best) = verdict.best.first() else {
@@ -89,7 +94,7 @@ impl Tally {
         self.classes.values().map(count).sum::<u64>() as f64 / self.pictures.max(1) as f64
     }
 
-    /// The classes that have pictures, with their sums.
+    /// The classes, with their sums; those that have no pictures only if they were counted.
     pub fn classes(&self) -> &BTreeMap<usize, Class> {
         &self.classes
     }
