@@ -6,9 +6,10 @@ mod gpu;
 
 use mobilenet_wgpu::engine::{Input, SessionOptions};
 use mobilenet_wgpu::graph::{Param, Shape, passes};
-use mobilenet_wgpu::kernel::Precision;
-use mobilenet_wgpu::model::Model;
+use mobilenet_wgpu::kernel::{OpKind, Precision};
+use mobilenet_wgpu::model::{Model, Version};
 use mobilenet_wgpu::picture::Picture;
+use mobilenet_wgpu::plan::Preference;
 use mobilenet_wgpu::{Tensor, reference};
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
@@ -128,6 +129,48 @@ fn on_the_gpu_in_f16_storage() {
 #[test]
 fn on_the_gpu_in_f16() {
     on_the_gpu(Precision::F16, 2e-2);
+}
+
+/// The plan with every block in one dispatch, by the first and by the last kernels of the table that apply, and the plan of single
+/// ops, with no pass at all: each holds to the goldens, and they agree.
+#[test]
+fn fused_and_unfused_plans_agree() {
+    let Some(engine) = gpu::engine() else { return };
+    let apart: Vec<_> = passes::ALL.iter().map(|pass| pass.name.to_string()).collect();
+    for folder in folders() {
+        let model = Model::open(&folder).unwrap();
+        let block = match model.config().unwrap().version {
+            Version::V1 => OpKind::Separable,
+            Version::V2 => OpKind::InvertedResidual,
+        };
+        let kernels = engine.variants().iter().filter(|v| v.op == block);
+        let first: Vec<_> = kernels.map(|v| Preference { op: v.op, variant: v.name.to_string() }).collect();
+        let last: Vec<_> = first.iter().rev().cloned().collect();
+        let golden = goldens(&folder).swap_remove(0);
+        let outputs: Vec<_> = golden.expected.iter().map(|(n, _)| n.clone()).collect();
+        let run = |how: &str, prefer: &[Preference], without_passes: &[String]| {
+            let options = SessionOptions {
+                outputs: outputs.clone(),
+                prefer: prefer.to_vec(),
+                without_passes: without_passes.to_vec(),
+                ..Default::default()
+            };
+            let mut session = engine.session(&model, &options).unwrap();
+            let found: Vec<_> = session.run(Input::Tensor(&golden.input)).unwrap().tensors.into_iter().map(|(_, t)| t).collect();
+            check(&folder, &golden, &found, 1e-4, how);
+            let fused = session.plan().steps.iter().filter(|s| s.case.op == block).count();
+            (found, fused, session.plan().steps.len())
+        };
+        let (unfused, none, steps) = run("unfused", &[], &apart);
+        for (how, prefer) in [("fused, first kernels", &first), ("fused, last kernels", &last)] {
+            let (fused, some, fewer) = run(how, prefer, &[]);
+            assert!(none == 0 && some >= 13 && fewer < steps, "{} {how}: {some} of {fewer} steps, {none} of {steps}", folder.display());
+            for (a, b) in fused.iter().zip(&unfused) {
+                let error = relative_error(&a.to_nchw(), &b.to_nchw());
+                assert!(error <= 1e-4, "{} {how}: {error:e} from the unfused plan", folder.display());
+            }
+        }
+    }
 }
 
 /// From the photo files themselves: decoded here, resized, cropped and normalised on the device.

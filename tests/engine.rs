@@ -216,6 +216,34 @@ fn sessions_on_many_threads_share_an_engine() {
     });
 }
 
+/// A model's weights are on the device once, however many sessions it has; another model's are its own.
+#[test]
+fn sessions_of_a_model_share_its_weights() {
+    if gpu::engine().is_none() {
+        return;
+    }
+    // A device of its own: other tests allocate meanwhile.
+    let engine = Engine::open(&AdapterOptions::default()).unwrap();
+    let used = || {
+        engine.device().poll(wgpu::PollType::wait_indefinitely()).unwrap();
+        engine.device().generate_allocator_report().map(|report| report.total_allocated_bytes)
+    };
+    let Some(nothing) = used() else { return println!("skipped: this backend does not tell its allocations") };
+    let model = model();
+    let first = engine.session(&model, &options(1)).unwrap();
+    let one = used().unwrap();
+    let weights = first.plan().weight_bytes();
+    assert!(one - nothing >= weights, "{one} - {nothing} bytes, {weights} of weights");
+    // Of a clone, for another batch.
+    let second = engine.session(&model.clone(), &options(2)).unwrap();
+    let two = used().unwrap();
+    let without_weights = one - nothing - weights;
+    assert!(two - one <= 3 * without_weights && two - one < weights, "{one}, then {two} bytes, {weights} of weights");
+    let other = engine.session(&self::model(), &options(1)).unwrap();
+    assert!(used().unwrap() - two >= weights, "{two} bytes, and another model");
+    drop((first, second, other));
+}
+
 #[test]
 fn a_destroyed_device_is_an_error_and_never_zeros() {
     if gpu::engine().is_none() {

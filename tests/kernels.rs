@@ -214,6 +214,28 @@ fn half_precision() {
     }
 }
 
+/// Both half precisions of a problem, where the device has them.
+fn check_half(p: &Problem) {
+    if gpu::engine().is_some_and(|engine| engine.profile().f16) {
+        check(p, Precision::F16Storage, 2e-2);
+        check(p, Precision::F16, 2e-2);
+    }
+}
+
+proptest! {
+    #![proptest_config(config(6))]
+    #[test]
+    fn convolution_in_half_precision(p in problem(OpKind::Convolution)) { check_half(&p); }
+    #[test]
+    fn depthwise_in_half_precision(p in problem(OpKind::Depthwise)) { check_half(&p); }
+    #[test]
+    fn pointwise_in_half_precision(p in problem(OpKind::Pointwise)) { check_half(&p); }
+    #[test]
+    fn pool_in_half_precision(p in problem(OpKind::Pool)) { check_half(&p); }
+    #[test]
+    fn softmax_in_half_precision(p in problem(OpKind::Softmax)) { check_half(&p); }
+}
+
 /// Blocks of V1 and V2 in one dispatch against the reference's separate ops.
 fn check_block(p: &Problem, hidden: u32, precision: Precision) {
     let Problem { op: kind, batch, input, channels: out, stride, padding, .. } = *p;
