@@ -85,6 +85,22 @@ fn web() {
     snapshot("web", &DeviceProfile::web());
 }
 
+/// Devices whose records ship with the crate.
+fn recorded(name: &str, driver: &str, like: DeviceProfile) -> DeviceProfile {
+    DeviceProfile { name: name.into(), driver: driver.into(), ..like }
+}
+
+#[test]
+fn llvmpipe_of_mesa_22() {
+    let driver = "llvmpipe Mesa 22.3.6 (LLVM 15.0.6)";
+    snapshot("llvmpipe_mesa_22", &recorded("llvmpipe (LLVM 15.0.6, 256 bits)", driver, DeviceProfile::llvmpipe()));
+}
+
+#[test]
+fn nvidia_h200() {
+    snapshot("nvidia_h200", &recorded("NVIDIA H200", "NVIDIA 580.159.04", DeviceProfile::desktop()));
+}
+
 fn devices() -> [DeviceProfile; 4] {
     [DeviceProfile::llvmpipe(), DeviceProfile::phone(), DeviceProfile::desktop(), DeviceProfile::web()]
 }
