@@ -110,6 +110,23 @@ fn a_kernel_that_writes_past_its_end_is_out_of_bounds() {
     }
 }
 
+#[test]
+fn a_case_that_is_not_there_any_more_fails_a_comparison() {
+    let folder = Folder::new();
+    let [two, one] = ["two.jsonl", "one.jsonl"].map(|name| folder.join(name).to_str().unwrap().to_string());
+    let sweep =
+        |record: &str, shape| mobilenet(["lab", "sweep", "activation", "--shape", shape, "--rounds", "1", "--no-roof", "-o", record]);
+    if no_adapter(&sweep(&two, "7x7x8")) {
+        return;
+    }
+    std::fs::copy(&two, &one).unwrap();
+    assert_eq!(sweep(&two, "9x9x8").code, 0);
+    let ran = mobilenet(["lab", "compare", &two, &one, "--noise", "0.9"]);
+    assert!(ran.code == 1 && ran.out.contains("MISSING") && ran.out.contains("9x9x8") && ran.out.contains("1 MISSING"), "{ran:?}");
+    let ran = mobilenet(["lab", "compare", &one, &two, "--noise", "0.9", "--json"]);
+    assert!(ran.code == 0 && ran.out.contains("\"missing\": 0") && ran.out.contains("\"unmatched\": 1"), "{ran:?}");
+}
+
 /// llvmpipe leaves a loop after 65,535 rounds of its own accord, so this one has four thousand million workgroups (and no
 /// more: it counts them in 32 bits).
 #[test]

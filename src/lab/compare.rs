@@ -16,7 +16,9 @@ pub enum Became {
     Same,
     /// It had a kernel that is right, and has none any more.
     Broken,
-    /// Only one of the two has it.
+    /// The first has a kernel of it that is right, and the second has not the case: nobody knows what became of it.
+    Missing,
+    /// There is nothing to compare it with: it is new, or had no kernel that is right.
     Unmatched,
 }
 
@@ -27,7 +29,7 @@ pub struct Change {
     pub name: String,
     /// The case's key.
     pub key: String,
-    /// The kernel in the first, or none.
+    /// The fastest right kernel in the first, or none.
     pub base: Option<String>,
     /// The kernel in the second.
     pub new: Option<String>,
@@ -45,6 +47,13 @@ pub struct Change {
 }
 
 impl Change {
+    /// A case that the second has not.
+    fn missing(base: &Entry, noise: f64) -> Self {
+        let best = base.result.best();
+        let became = if best.is_some() { Became::Missing } else { Became::Unmatched };
+        Self { became, ..Self::of(base, base, [best, None], noise) }
+    }
+
     fn of(base: &Entry, new: &Entry, kernels: [Option<&CandidateResult>; 2], noise: f64) -> Self {
         let [a, b] = kernels;
         let ratio = a.and_then(|a| a.warm).zip(b.and_then(|b| b.warm)).map(|(a, b)| Ratio::of(&a, &b, noise));
@@ -72,10 +81,11 @@ impl Change {
 /// Compares the fastest kernels of each case, or with `each` every kernel with itself. `noise` is what two measurements may
 /// differ by for reasons of their own, such as 0.05.
 pub fn compare(base: &[Entry], new: &[Entry], noise: f64, each: bool) -> Vec<Change> {
-    let mut changes = Vec::new();
+    let same = |a: &Entry, b: &Entry| a.key() == b.key() && (a.layer == b.layer || a.layer.is_none() || b.layer.is_none());
+    let missing = base.iter().filter(|old| !new.iter().any(|entry| same(old, entry)));
+    let mut changes: Vec<Change> = missing.map(|old| Change::missing(old, noise)).collect();
     for entry in new {
-        let same = |e: &&Entry| e.key() == entry.key() && (e.layer == entry.layer || e.layer.is_none() || entry.layer.is_none());
-        let Some(old) = base.iter().find(same) else {
+        let Some(old) = base.iter().find(|old| same(old, entry)) else {
             changes.push(Change::of(entry, entry, [None, entry.result.best()], noise));
             continue;
         };
@@ -127,5 +137,15 @@ mod tests {
         now.result.candidates[0].verdict = Verdict::Failed("no".into());
         assert_eq!(compare(&base, &[now], 0.05, false)[0].became, Became::Broken);
         assert_eq!(compare(&[], &base, 0.05, false)[0].became, Became::Unmatched);
+    }
+
+    #[test]
+    fn cases_that_the_second_has_not_are_missing() {
+        let base = [entry(7, &[("register_tile", 100.0)]), entry(14, &[("register_tile", 100.0)]), entry(28, &[])];
+        for each in [false, true] {
+            let found = compare(&base, &base[..1], 0.05, each);
+            assert_eq!(found.iter().map(|c| c.became).collect::<Vec<_>>(), [Became::Missing, Became::Unmatched, Became::Same]);
+            assert!(found[0].name.contains("14x14") && found[0].base.as_deref() == Some("register_tile"), "{found:?}");
+        }
     }
 }

@@ -126,6 +126,7 @@ fn changes(page: &mut String, base: &Record, new: &Record) {
             Became::Broken => ("slower", "broken"),
             Became::Faster => ("faster", "faster"),
             Became::Same => ("", "no difference"),
+            Became::Missing => ("slower", "missing"),
             Became::Unmatched => ("", "only in one"),
         };
         let _ = writeln!(

@@ -9,8 +9,8 @@ use serde_json::json;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
-Exit codes: 0 nothing is slower; 1 something is slower by more than noise, or no kernel of it is right any more; 2 wrong
-usage or files. A case is slower if the 95 % interval of the ratio, widened by --noise on either side, is above 1.";
+Exit codes: 0 nothing is slower; 1 something is slower by more than noise, no kernel of it is right any more, or NEW does not
+have it; 2 wrong usage or files. A case is slower if the 95 % interval of the ratio, widened by --noise on either side, is above 1.";
 
 /// Which layers got faster or slower by more than noise
 #[derive(clap::Args, Debug)]
@@ -21,7 +21,7 @@ pub struct Arguments {
     /// Results after
     new: PathBuf,
     /// What two measurements may differ by for reasons of their own
-    #[arg(long, value_name = "SHARE", default_value_t = 0.05)]
+    #[arg(long, value_name = "SHARE", default_value_t = 0.05, value_parser = share)]
     noise: f64,
     /// Every kernel with itself, not the fastest of each case alone
     #[arg(long)]
@@ -31,6 +31,11 @@ pub struct Arguments {
     json: bool,
 }
 
+fn share(text: &str) -> Result<f64, String> {
+    let share = text.parse().ok().filter(|share| (0.0..1.0).contains(share));
+    share.ok_or_else(|| "expected a share from 0 up to 1, such as 0.05 for 5 %".into())
+}
+
 pub fn run(arguments: &Arguments) -> Outcome {
     let (base, new) = (record::load(&arguments.base)?, record::load(&arguments.new)?);
     let changes = lab::compare(&base, &new, arguments.noise, arguments.each);
@@ -38,10 +43,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let mut out = Output::new();
     if arguments.json {
         out.json_pretty(&json!({"changes": changes, "base_ns": before, "new_ns": after, "slower": count(&changes, Became::Slower),
-            "faster": count(&changes, Became::Faster), "same": count(&changes, Became::Same), "broken": count(&changes, Became::Broken)}))?;
+            "faster": count(&changes, Became::Faster), "same": count(&changes, Became::Same), "broken": count(&changes, Became::Broken),
+            "missing": count(&changes, Became::Missing), "unmatched": count(&changes, Became::Unmatched)}))?;
     } else {
         table(&changes).write(&mut out)?;
-        let tally = [Became::Slower, Became::Faster, Became::Same, Became::Broken, Became::Unmatched];
+        let tally = [Became::Slower, Became::Faster, Became::Same, Became::Broken, Became::Missing, Became::Unmatched];
         let tally: Vec<String> = tally.into_iter().map(|b| format!("{} {}", count(&changes, b), word(b))).collect();
         out.line(format!("\n{}", tally.join(", ")))?;
         if !arguments.each && before > 0.0 {
@@ -54,7 +60,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         }
     }
     out.flush()?;
-    let worse = changes.iter().any(|c| matches!(c.became, Became::Slower | Became::Broken));
+    let worse = changes.iter().any(|c| matches!(c.became, Became::Slower | Became::Broken | Became::Missing));
     Ok(if worse { Status::SomeFailed } else { Status::Good })
 }
 
@@ -68,6 +74,7 @@ fn word(became: Became) -> &'static str {
         Became::Slower => "SLOWER",
         Became::Same => "the same",
         Became::Broken => "BROKEN",
+        Became::Missing => "MISSING",
         Became::Unmatched => "only in one",
     }
 }
