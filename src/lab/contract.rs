@@ -28,6 +28,10 @@ pub struct UserKernel {
     packing: Packing,
     /// Values to try for each parameter.
     parameters: Vec<(String, Vec<f64>)>,
+    /// Values of the other `override` constants.
+    defaults: Vec<(String, f64)>,
+    /// Names of those that have none.
+    unset: Vec<String>,
     invocations: u32,
     workgroup_memory: u32,
     /// Whether it reads 64 bits at a time.
@@ -84,6 +88,8 @@ impl UserKernel {
             workgroups: String::new(),
             packing: Packing::Rows,
             parameters: Vec::new(),
+            unset: module.overrides.iter().filter(|(_, o)| o.init.is_none()).filter_map(|(_, o)| o.name.clone()).collect(),
+            defaults: defaults(&module),
             invocations: 1,
             workgroup_memory: 0,
             int64: false,
@@ -93,8 +99,7 @@ impl UserKernel {
             kernel.comment(said).map_err(|why| fail(Breach::at(span, why).shown(file, source)))?;
         }
         for (name, values) in parameters {
-            kernel.parameters.retain(|(n, _)| n != name);
-            kernel.parameters.push((name.clone(), values.clone()));
+            kernel.parameter(name, values.clone()).map_err(fail)?;
         }
         kernel.workgroups = workgroups.map_or(kernel.workgroups, str::to_string);
         if kernel.workgroups.is_empty() {
@@ -138,10 +143,26 @@ impl UserKernel {
             ["param", name] => {
                 let values: std::result::Result<Vec<f64>, _> = value.split(',').map(|v| v.trim().parse()).collect();
                 let values = values.map_err(|_| format!("`{value}` are not numbers with commas"))?;
-                self.parameters.push((name.to_string(), values));
+                self.parameter(name, values)?;
             }
             _ => return Err(format!("`{}` is none of op, workgroups, packing, param NAME", key.trim())),
         }
+        Ok(())
+    }
+
+    /// Takes values of a parameter in the place of others.
+    fn parameter(&mut self, name: &str, values: Vec<f64>) -> std::result::Result<(), String> {
+        if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
+            return Err(format!("parameter `{name}` cannot be {bad}; name numbers"));
+        }
+        let mut each = Vec::new();
+        values.into_iter().for_each(|v| {
+            if !each.contains(&v) {
+                each.push(v)
+            }
+        });
+        self.parameters.retain(|(n, _)| n != name);
+        self.parameters.push((name.to_string(), each));
         Ok(())
     }
 
@@ -149,10 +170,8 @@ impl UserKernel {
         let entry = module.entry_points.iter().find(|e| e.name == "main" && e.stage == naga::ShaderStage::Compute);
         let entry = entry.ok_or_else(|| Breach::from("it has no `@compute fn main`".to_string()))?;
         self.invocations = entry.workgroup_size.iter().product();
-        for (name, _) in &self.parameters {
-            if !module.overrides.iter().any(|(_, o)| o.name.as_deref() == Some(name)) {
-                return Err(format!("parameter `{name}` is no `override` of it").into());
-            }
+        for (name, values) in &self.parameters {
+            hold_values(module, name, values)?;
         }
         let mut writes = false;
         for (handle, global) in module.global_variables.iter() {
@@ -223,8 +242,12 @@ impl UserKernel {
     }
 
     fn variant(&self, parameters: Vec<(String, f64)>) -> Result<Variant> {
-        let workgroups = Workgroups::parse(&self.workgroups, &parameters);
-        let workgroups = workgroups.map_err(|why| Error::Kernel { name: self.file.clone(), message: format!("its workgroups: {why}") })?;
+        let workgroups = Workgroups::parse(&self.workgroups, &[self.defaults.clone(), parameters.clone()].concat());
+        let workgroups = workgroups.map_err(|why| {
+            let unset = self.unset.iter().find(|name| why.starts_with(&format!("`{name}` is not known")));
+            let why = unset.map_or(why.clone(), |name| format!("`override {name}` has no value; give it one, or name values by --param"));
+            Error::Kernel { name: self.file.clone(), message: format!("its workgroups: {why}") }
+        })?;
         let suffix: String = parameters.iter().map(|(n, v)| format!(" {n}={v}")).collect();
         let mut variant = Variant {
             op: self.op,
@@ -256,9 +279,36 @@ impl UserKernel {
 fn scalar_of_array(module: &Module, global: &naga::GlobalVariable) -> Option<naga::Scalar> {
     let TypeInner::Array { base, .. } = module.types[global.ty].inner else { return None };
     match module.types[base].inner {
+        // A vec3 takes the room of a vec4, and channels lie without gaps.
+        TypeInner::Vector { size: naga::VectorSize::Tri, .. } => None,
         TypeInner::Vector { scalar, .. } | TypeInner::Scalar(scalar) => Some(scalar),
         _ => None,
     }
+}
+
+/// Whether a parameter is an `override` whose type holds these values: else a driver's compiler would make others of them.
+fn hold_values(module: &Module, name: &str, values: &[f64]) -> std::result::Result<(), String> {
+    let found = module.overrides.iter().find(|(_, o)| o.name.as_deref() == Some(name));
+    let (_, found) = found.ok_or_else(|| format!("parameter `{name}` is no `override` of it"))?;
+    let (kind, holds): (_, fn(f64) -> bool) = match module.types[found.ty].inner {
+        TypeInner::Scalar(naga::Scalar::U32) => ("u32", |v| f64::from(v as u32) == v),
+        TypeInner::Scalar(naga::Scalar::I32) => ("i32", |v| f64::from(v as i32) == v),
+        TypeInner::Scalar(naga::Scalar::BOOL) => ("bool", |v| v == 0.0 || v == 1.0),
+        _ => return Ok(()),
+    };
+    let bad = values.iter().find(|v| !holds(**v));
+    bad.map_or(Ok(()), |bad| Err(format!("parameter `{name}` is a {kind}, which {bad} is not")))
+}
+
+/// The values of `override` constants that have one of their own.
+fn defaults(module: &Module) -> Vec<(String, f64)> {
+    let value = |init| match module.global_expressions[init] {
+        naga::Expression::Literal(naga::Literal::U32(n)) => Some(n.into()),
+        naga::Expression::Literal(naga::Literal::I32(n)) => Some(n.into()),
+        naga::Expression::Literal(naga::Literal::F32(n)) => Some(n.into()),
+        _ => None,
+    };
+    module.overrides.iter().filter_map(|(_, o)| Some((o.name.clone()?, value(o.init?)?))).collect()
 }
 
 /// Invocations of a workgroup, and bytes of its memory, of a module without overrides.
@@ -356,6 +406,30 @@ mod tests {
         refused(|s| s.replace("ceil(", "seal("), "workgroups");
         refused(|s| format!("{s}\n// lab: param TILE = 8"), "`TILE` is no `override`");
         refused(|s| format!("{s}\n// lab: colour = red"), "none of op, workgroups");
+        // The room of a vec3 is a vec4's, so that channels would lie elsewhere.
+        let loads =
+            |s: &str| s.replace("vec4<compute_t>(input[", "vec4<compute_t>(vec4(0.0) + vec4(input[").replace("]), w0", "], 0.0)), w0");
+        refused(|s| loads(s).replace("input: array<vec4<", "input: array<vec3<"), "or of vec2 or vec4 of them");
+    }
+
+    #[test]
+    fn parameters_hold_what_their_type_holds() {
+        let tile = |line: &str, values: &str| {
+            let source = starting_point(OpKind::Pointwise).unwrap().replace("ceil(pixels, 32)", "ceil(pixels, TILE)");
+            read(&format!("{source}\n{line}\n{values}")).and_then(|kernel| kernel.variants())
+        };
+        let refused = |line, values: &str| tile(line, values).unwrap_err().to_string();
+        let line = "override TILE: u32 = 32u;";
+        for value in ["1.5", "-3", "4294967296", "nan", "inf"] {
+            let error = refused(line, &format!("// lab: param TILE = 8, {value}"));
+            assert!(error.contains("`TILE`") && error.to_lowercase().contains(value), "{error}");
+        }
+        // Equal values are one, and what has a value of its own needs no other.
+        assert_eq!(tile(line, "// lab: param TILE = 8, 4, 8").unwrap().len(), 2);
+        let case = crate::lab::case_of_shape(OpKind::Pointwise, [8, 8, 24, 24], 1, 1, 6);
+        let variants = tile(line, "").unwrap();
+        assert_eq!((&*variants[0].name, variants[0].dispatch(&case, &DeviceProfile::desktop()).workgroups), ("mine", [1, 2, 1]));
+        assert!(refused("override TILE: u32;", "").contains("`override TILE` has no value"));
     }
 
     #[test]
