@@ -83,6 +83,7 @@ impl Kernels {
         let (at, why) = match worker::supervise_trial(&trial, PATIENCE)? {
             Ended::Well(()) => return Ok(()),
             Ended::Refused(at, why) | Ended::Badly(at, why) => (at, why),
+            Ended::Late => (None, "trying it at all its layers took too long".into()),
         };
         let of = |at: &String| trial.layers.iter().find(|(layer, _)| layer == at).map(|(_, case)| case.op);
         let file = at.as_ref().and_then(of).and_then(|op| self.variants.iter().find(|v| v.op == op)).map_or("--use", |v| &*v.file);

@@ -110,6 +110,20 @@ fn a_kernel_that_writes_past_its_end_is_out_of_bounds() {
     }
 }
 
+/// Far behind its output, at an index whose address in bytes is more than 32 bits hold, and at one that was less than nothing.
+#[test]
+fn a_kernel_that_writes_anywhere_else_is_out_of_bounds() {
+    for index in ["o + 1000000u", "268435455u", "i32(o) - 100000"] {
+        let far = format!("if (pixel == 5u && n == 2u) {{ output[{index}] = vec4<storage_t>(1.0); }} output[o] =");
+        let (ran, value) = lab(|s| s.replace("output[o] =", &far), &[]);
+        if no_adapter(&ran) {
+            return;
+        }
+        let [(mine, why), (ours, _)] = verdicts(&value.unwrap());
+        assert_eq!((ran.code, mine.as_str(), ours.as_str()), (1, "out_of_bounds", "right"), "{index}: {why}");
+    }
+}
+
 #[test]
 fn a_case_that_is_not_there_any_more_fails_a_comparison() {
     let folder = Folder::new();

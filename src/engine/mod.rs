@@ -189,7 +189,7 @@ impl Engine {
     }
 
     /// The error of a failed operation: the device's loss, if it is known.
-    fn failure(&self, error: Error) -> Error {
+    pub(crate) fn failure(&self, error: Error) -> Error {
         self.shared.loss.error().unwrap_or(error)
     }
 

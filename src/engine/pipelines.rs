@@ -22,12 +22,12 @@ impl Pipeline {
         device: &wgpu::Device,
         label: &str,
         uniforms: &wgpu::Buffer,
-        buffer: impl Fn(&'static str, u32, Binding) -> Result<&'a wgpu::Buffer>,
+        buffer: impl Fn(&'static str, u32, Binding) -> Result<wgpu::BindingResource<'a>>,
     ) -> Result<wgpu::BindGroup> {
         let layer = wgpu::BufferBinding { buffer: uniforms, offset: 0, size: wgpu::BufferSize::new(size_of::<Layer>() as u64) };
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(layer) }];
         for (name, binding, what) in self.op.bindings() {
-            entries.push(wgpu::BindGroupEntry { binding: *binding, resource: buffer(name, *binding, *what)?.as_entire_binding() });
+            entries.push(wgpu::BindGroupEntry { binding: *binding, resource: buffer(name, *binding, *what)? });
         }
         let descriptor = wgpu::BindGroupDescriptor { label: Some(label), layout: &self.layout, entries: &entries };
         Ok(device.create_bind_group(&descriptor))

@@ -204,11 +204,11 @@ fn bind_group(
     };
     lock(&engine.shared.made).bind_groups += 1;
     compiled.pipeline.bind(engine.device(), &step.node, uniforms, |name, binding, what| match what {
-        Binding::Input => Ok(source(step.input)),
-        Binding::Output => Ok(&slots[step.output]),
-        Binding::Residual => Ok(source(step.residual.unwrap_or(step.input))),
+        Binding::Input => Ok(source(step.input).as_entire_binding()),
+        Binding::Output => Ok(slots[step.output].as_entire_binding()),
+        Binding::Residual => Ok(source(step.residual.unwrap_or(step.input)).as_entire_binding()),
         Binding::Weights(_) | Binding::Bias(_) => {
-            let found = compiled.weights.iter().find(|(b, _)| *b == binding).map(|(_, buffer)| &**buffer);
+            let found = compiled.weights.iter().find(|(b, _)| *b == binding).map(|(_, buffer)| buffer.as_entire_binding());
             found.ok_or_else(|| Error::Kernel { name: step.variant.clone(), message: format!("`{name}` has no weights") })
         }
     })

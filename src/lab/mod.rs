@@ -7,6 +7,7 @@
 mod agreement;
 mod cases;
 mod compare;
+mod confined;
 mod contract;
 mod entry;
 mod moved;
@@ -22,6 +23,7 @@ mod sweep;
 pub use agreement::Agreement;
 pub use cases::{LayerCase, case_of_shape, model_cases};
 pub use compare::{Became, Change, compare, totals};
+pub use confined::confined;
 pub use contract::UserKernel;
 pub use entry::{Adopted, Entry, FIGURES, adopt, join, of_record, read_entries};
 pub use moved::counting;

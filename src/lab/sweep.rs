@@ -3,7 +3,7 @@
 //! [`Sweep`] decides what is measured when; a [`SweepBench`] measures it: [`Here`] in this process, the tool with users'
 //! kernels in a child.
 
-use super::{Entry, LayerCase, Roof, counting, join};
+use super::{Entry, LayerCase, Roof, confined, counting, join};
 use crate::engine::Engine;
 use crate::kernel::{Case, Precision, Variant};
 use crate::measure::{self, CandidateResult, KernelOptions, Stopwatch, Verdict, fingerprint};
@@ -192,6 +192,7 @@ impl SweepBench for Here<'_> {
             checks: 6,
             budget: Some(rung.budget),
             counting: Some(counting),
+            confined: Some(confined),
             ..KernelOptions::default()
         };
         let result = measure::kernels(self.engine, self.watch, &rung.case, self.precision, &rung.candidates, &options)?;

@@ -5,15 +5,20 @@ use super::stopwatch::read;
 use super::{CandidateResult, Counting, Verdict};
 use crate::engine::Engine;
 use crate::engine::pipelines::{Pipeline, filled_buffer};
-use crate::gpu::Scope;
+use crate::gpu::{DeviceProfile, Scope};
+use crate::graph::Shape;
 use crate::kernel::{Binding, Layer, Precision, Variant};
 use crate::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
-/// Bytes behind an output that a kernel must leave alone. They are inside the binding: what is outside, the driver's
-/// own bounds checks would hide.
-const GUARD: u64 = 4096;
+/// Bytes before and behind an output that a kernel must leave alone: as many as the output has, within limits. Those behind
+/// are inside the binding: what is outside, the driver's own bounds checks would hide. Those before it are outside, as no
+/// index leads there; only a driver that checks badly would.
+const BEFORE: u64 = 64 << 10;
+const BEHIND: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 20;
+/// What offsets and sizes of bindings are multiples of; no device asks for more.
+const ALIGNMENT: u64 = 256;
 /// What outputs hold before a run; a NaN in f32 and in f16.
 const UNTOUCHED: [u8; 4] = [0xad, 0x7e, 0xad, 0x7f];
 
@@ -28,7 +33,8 @@ pub(super) struct Bench<'a> {
     inputs: Vec<[wgpu::Buffer; 2]>,
     output: wgpu::Buffer,
     staging: wgpu::Buffer,
-    output_bytes: u64,
+    /// Bytes before the output, of it, and behind it.
+    parts: [u64; 3],
     /// Weights by expression and packing.
     weights: HashMap<(String, crate::kernel::Packing), wgpu::Buffer>,
 }
@@ -64,7 +70,7 @@ impl<'a> Bench<'a> {
             _ => (1..=sets).map(|seed| problem.data(seed)).collect::<Result<_>>()?,
         };
         let case = &problem.case;
-        let output_bytes = u64::from(case.batch) * case.output.pixels() * u64::from(case.output.c4()) * 4 * precision.bytes();
+        let parts = parts(padded_bytes(case.batch, case.output, precision) as u64, engine.profile());
         let scope = Scope::open(device);
         let inputs = data.iter().map(|d| {
             let input = filled_buffer(device, "input", &padded(&d.input, case.input.channels, precision))?;
@@ -77,12 +83,12 @@ impl<'a> Bench<'a> {
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
         use wgpu::BufferUsages as U;
         let buffer = |label, usage| {
-            let size = output_bytes + GUARD;
+            let size = parts.iter().sum();
             device.create_buffer(&wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation: false })
         };
         let (output, staging) = (buffer("output", U::STORAGE | U::COPY_SRC | U::COPY_DST), buffer("read-back", U::MAP_READ | U::COPY_DST));
         pollster::block_on(scope.close())?;
-        Ok(Self { engine, problem, precision, data, inputs, output, staging, output_bytes, weights: HashMap::new() })
+        Ok(Self { engine, problem, precision, data, inputs, output, staging, parts, weights: HashMap::new() })
     }
 
     /// Compiles a kernel and holds it against the reference; `None` beside a result that says why there is nothing to time.
@@ -100,12 +106,24 @@ impl<'a> Bench<'a> {
         });
         match candidate {
             Ok(candidate) => Ok((result, Some(candidate))),
-            Err(Error::DeviceLost(why)) => Err(Error::DeviceLost(why)),
-            Err(error) => {
-                result.verdict = Verdict::Failed(error.to_string());
-                Ok((result, None))
-            }
+            Err(error) => match self.engine.failure(error) {
+                Error::DeviceLost(why) => Err(Error::DeviceLost(why)),
+                error => {
+                    result.verdict = Verdict::Failed(error.to_string());
+                    Ok((result, None))
+                }
+            },
         }
+    }
+
+    /// What becomes of a kernel whose writes behind its binding land at the binding's end, which a driver would have dropped.
+    ///
+    /// # Errors
+    /// Where the copy does not run.
+    pub fn confine(&mut self, copy: &Variant) -> Result<Verdict> {
+        let (candidate, _) = self.compile(copy)?;
+        let outside = self.outside(&self.run(&candidate, 0, UNTOUCHED)?).is_some();
+        Ok(if outside { Verdict::OutOfBounds("it writes far behind its output".into()) } else { Verdict::Right })
     }
 
     /// The kernel, and the nanoseconds until its first dispatch was done.
@@ -129,13 +147,14 @@ impl<'a> Bench<'a> {
         let scope = Scope::open(device);
         let weight = |weights: &[crate::plan::Weight], i: usize, name: &str| {
             let found = weights.get(i).and_then(|w| self.weights.get(&(w.param.to_string(), w.packing)));
+            let found = found.map(wgpu::Buffer::as_entire_binding);
             found.ok_or_else(|| Error::Kernel { name: variant.name.to_string(), message: format!("`{name}` has no weights") })
         };
         let groups = self.inputs.iter().map(|[input, residual]| {
             pipeline.bind(device, &variant.name, &uniforms, |name, _, what| match what {
-                Binding::Input => Ok(input),
-                Binding::Output => Ok(&self.output),
-                Binding::Residual => Ok(residual),
+                Binding::Input => Ok(input.as_entire_binding()),
+                Binding::Output => Ok(self.output()),
+                Binding::Residual => Ok(residual.as_entire_binding()),
                 Binding::Weights(i) => weight(&weights, i, name),
                 Binding::Bias(i) => weight(&biases, i, name),
             })
@@ -158,10 +177,10 @@ impl<'a> Bench<'a> {
         for run in 0..runs.max(1) as usize {
             let set = run % self.data.len();
             let bytes = self.run(candidate, set, UNTOUCHED)?;
-            let (output, guard) = bytes.split_at(self.output_bytes as usize);
-            if guard.chunks_exact(4).any(|word| word != UNTOUCHED) {
-                return Ok((Verdict::OutOfBounds("it writes behind its output".into()), worst));
+            if let Some(verdict) = self.outside(&bytes) {
+                return Ok((verdict, worst));
             }
+            let output = self.inside(&bytes);
             if let Some(before) = &first[set] {
                 if before != output {
                     return Ok((Verdict::Unsteady("two runs on the same data give different values".into()), worst));
@@ -178,18 +197,44 @@ impl<'a> Bench<'a> {
         Ok((Verdict::Right, worst))
     }
 
+    /// The output and the bytes behind it, as kernels get them.
+    fn output(&self) -> wgpu::BindingResource<'_> {
+        let [before, output, behind] = self.parts;
+        wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: &self.output, offset: before, size: (output + behind).try_into().ok() })
+    }
+
+    /// The output's bytes of a run's.
+    fn inside<'b>(&self, bytes: &'b [u8]) -> &'b [u8] {
+        let [before, output, _] = self.parts.map(|n| n as usize);
+        &bytes[before..before + output]
+    }
+
+    /// Whether a run wrote before or behind the output.
+    fn outside(&self, bytes: &[u8]) -> Option<Verdict> {
+        let [before, output, _] = self.parts.map(|n| n as usize);
+        let written = |bytes: &[u8]| bytes.chunks_exact(4).any(|word| word != UNTOUCHED);
+        let place = if written(&bytes[..before]) {
+            "before"
+        } else if written(&bytes[before + output..]) {
+            "behind"
+        } else {
+            return None;
+        };
+        Some(Verdict::OutOfBounds(format!("it writes {place} its output")))
+    }
+
     /// Bytes that a kernel moves, by buffer.
     pub fn count(&mut self, counting: &Counting) -> Result<BTreeMap<String, u64>> {
         let (candidate, _) = self.compile(&counting.variant)?;
-        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.run(&candidate, 0, [0; 4])?);
+        let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.run(&candidate, 0, [0; 4])?[self.parts[0] as usize..]);
         let bytes = words.chunks_exact(2).map(|w| u64::from(w[0]) + 256 * u64::from(w[1]));
         Ok(counting.names.iter().cloned().zip(bytes).filter(|(_, bytes)| *bytes > 0).collect())
     }
 
-    /// One run on memory full of `fill`: the output and what is behind it.
+    /// One run on memory full of `fill`: what is before the output, the output, and what is behind it.
     fn run(&self, candidate: &Candidate, set: usize, fill: [u8; 4]) -> Result<Vec<u8>> {
         let (device, queue) = (self.engine.device(), self.engine.queue());
-        let bytes = self.output_bytes + GUARD;
+        let bytes = self.parts.iter().sum();
         let untouched: Vec<u8> = fill.into_iter().cycle().take(bytes as usize).collect();
         let scope = Scope::open(device);
         queue.write_buffer(&self.output, 0, &untouched);
@@ -257,6 +302,21 @@ impl Difference {
     }
 }
 
+/// Bytes of an activation as the kernels read it.
+pub(super) fn padded_bytes(batch: u32, shape: Shape, precision: Precision) -> u128 {
+    let pixels = u128::from(batch) * u128::from(shape.height) * u128::from(shape.width);
+    pixels * u128::from(shape.c4()) * u128::from(4 * precision.bytes())
+}
+
+/// Bytes before an output, of it, and behind it: fewer than wished for where the device's limits leave no more.
+fn parts(output: u64, profile: &DeviceProfile) -> [u64; 3] {
+    let within = |bytes: u64, room: u64| bytes.min(room) / ALIGNMENT * ALIGNMENT;
+    let binding = profile.max_storage_binding.min(profile.max_buffer_size);
+    let behind = within(output.clamp(*BEHIND.start(), *BEHIND.end()), binding.saturating_sub(output));
+    let before = within(BEFORE, profile.max_buffer_size.saturating_sub(output + behind));
+    [before, output, behind]
+}
+
 /// Values as the kernels read them.
 fn padded(values: &[f32], channels: u32, precision: Precision) -> Vec<u8> {
     let shape = crate::kernel::WeightShape::Depthwise { taps: values.len() as u32 / channels.max(1), channels };
@@ -275,4 +335,23 @@ fn uniform(device: &wgpu::Device, layer: &Layer) -> Result<wgpu::Buffer> {
     drop(view);
     buffer.unmap();
     Ok(buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_are_as_large_as_the_output_within_limits() {
+        let profile = DeviceProfile { max_storage_binding: 128 << 20, max_buffer_size: 256 << 20, ..DeviceProfile::desktop() };
+        for (output, before, behind) in [(48, 64 << 10, 64 << 10), (1 << 20, 64 << 10, 1 << 20), (32 << 20, 64 << 10, 4 << 20)] {
+            assert_eq!(parts(output, &profile), [before, output, behind]);
+        }
+        // Where the device has no room for more.
+        let full = 128 << 20;
+        assert_eq!(parts(full, &profile), [64 << 10, full, 0]);
+        assert_eq!(parts(full - 400, &profile), [64 << 10, full - 400, 256]);
+        let narrow = DeviceProfile { max_buffer_size: full, ..profile };
+        assert_eq!(parts(full, &narrow), [0, full, 0]);
+    }
 }

@@ -30,6 +30,9 @@ pub struct KernelOptions {
     pub budget: Option<Duration>,
     /// What makes of a kernel one that counts the bytes that it moves (`lab::counting`); without it they are not counted.
     pub counting: Option<fn(&Variant, Precision) -> Result<Counting>>,
+    /// What makes of a kernel that is not of our table one whose writes behind its output's binding land at its end, where they
+    /// are seen (`lab::confined`); without it those that the driver drops are not seen.
+    pub confined: Option<fn(&Variant, Precision) -> Result<Variant>>,
     /// A candidate this many times slower than the best is timed in the first round alone; 0 times all to the end.
     pub hopeless: f64,
 }
@@ -54,9 +57,19 @@ impl Default for KernelOptions {
             cold: false,
             budget: None,
             counting: None,
+            confined: None,
             hopeless: 3.0,
         }
     }
+}
+
+/// What is done with a candidate next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// It is compiled and held against the reference.
+    Check,
+    /// It is dispatched to be timed, or for its bytes to be counted.
+    Time,
 }
 
 /// Dispatches in one sample at the most: more would be a command buffer without bounds.
@@ -78,11 +91,11 @@ pub fn kernels(
     variants: &[&Variant],
     options: &KernelOptions,
 ) -> Result<CaseResult> {
-    kernels_telling(engine, watch, case, precision, variants, options, &mut |_| {})
+    kernels_telling(engine, watch, case, precision, variants, options, &mut |_, _| {})
 }
 
-/// [`kernels`], telling which candidate is compiled and checked next, and `None` when all are timed: whoever watches from
-/// outside knows then which one does not end.
+/// [`kernels`], telling before each dispatch what is done with which candidate: whoever watches from outside knows then which
+/// one does not end.
 ///
 /// # Errors
 /// As [`kernels`].
@@ -93,7 +106,7 @@ pub fn kernels_telling(
     precision: Precision,
     variants: &[&Variant],
     options: &KernelOptions,
-    begin: &mut dyn FnMut(Option<&Variant>),
+    tell: &mut dyn FnMut(Stage, &Variant),
 ) -> Result<CaseResult> {
     let start = Instant::now();
     let in_time = || options.budget.is_none_or(|budget| start.elapsed() < budget);
@@ -119,22 +132,24 @@ pub fn kernels_telling(
             results.push(CandidateResult::new(variant, workgroups, Verdict::Skipped("no time was left".into())));
             continue;
         }
-        begin(Some(variant));
+        tell(Stage::Check, variant);
         let tolerance = options.tolerance.unwrap_or(super::tolerance(precision));
         let (mut result, candidate) = bench.admit(variant, options.checks, tolerance)?;
-        // Ours are held against odd shapes by the tests.
-        if options.odd && result.verdict.is_right() && variant.workgroups.is_some() {
-            result.verdict = at_odd_shapes(engine, case, precision, variant, tolerance)?;
+        // Ours are held against odd shapes, and far writes, by the tests.
+        if result.verdict.is_right() && variant.workgroups.is_some() {
+            result.verdict = far_writes(&mut bench, precision, variant, options)?;
+            if options.odd && result.verdict.is_right() {
+                result.verdict = at_odd_shapes(engine, case, precision, variant, tolerance, options)?;
+            }
         }
         if let Some(candidate) = candidate {
-            timed.push(Timed { place: results.len(), candidate, repeats: 1, samples: Vec::new(), cold: Vec::new() });
+            timed.push(Timed { variant, place: results.len(), candidate, repeats: 1, samples: Vec::new(), cold: Vec::new() });
         }
         results.push(result);
     }
-    begin(None);
-    race(watch, &mut timed, options, &in_time)?;
+    race(watch, &mut timed, options, &in_time, tell)?;
     if options.cold {
-        cold(engine, watch, &mut timed, options, &in_time)?;
+        cold(engine, watch, &mut timed, options, &in_time, tell)?;
     }
     for t in timed {
         results[t.place].warm = Times::of(&t.samples, t.repeats);
@@ -144,7 +159,10 @@ pub fn kernels_telling(
         for result in results.iter_mut().filter(|r| r.verdict.is_right()) {
             let variant = variants.iter().find(|v| super::fingerprint(v) == result.fingerprint).filter(|_| in_time());
             // A kernel that cannot be counted is measured all the same.
-            let counted = variant.map(|v| counting(v, precision).and_then(|counting| bench.count(&counting)));
+            let counted = variant.map(|v| {
+                tell(Stage::Time, v);
+                counting(v, precision).and_then(|counting| bench.count(&counting))
+            });
             match counted {
                 Some(Err(Error::DeviceLost(why))) => return Err(Error::DeviceLost(why)),
                 Some(Err(why)) => tracing::debug!("{}: {why}", result.variant),
@@ -166,11 +184,36 @@ pub fn dispatch_once(engine: &Engine, case: &Case, precision: Precision, variant
     Bench::new(engine, &problem, precision, 0)?.compile(variant).map(|_| ())
 }
 
+/// What becomes of a kernel whose writes that a driver drops are kept and seen.
+fn far_writes(bench: &mut Bench<'_>, precision: Precision, variant: &Variant, options: &KernelOptions) -> Result<Verdict> {
+    let Some(confined) = options.confined else { return Ok(Verdict::Right) };
+    match confined(variant, precision).and_then(|copy| bench.confine(&copy)) {
+        Err(Error::DeviceLost(why)) => Err(Error::DeviceLost(why)),
+        // A kernel that cannot be rewritten is measured all the same.
+        Err(why) => {
+            tracing::debug!("{}: far writes are not seen: {why}", variant.name);
+            Ok(Verdict::Right)
+        }
+        verdict => verdict,
+    }
+}
+
 /// What becomes of a kernel at the odd relatives of a case.
-fn at_odd_shapes(engine: &Engine, case: &Case, precision: Precision, variant: &Variant, tolerance: f64) -> Result<Verdict> {
+fn at_odd_shapes(
+    engine: &Engine,
+    case: &Case,
+    precision: Precision,
+    variant: &Variant,
+    tolerance: f64,
+    options: &KernelOptions,
+) -> Result<Verdict> {
     for relative in relatives(case).iter().filter(|c| variant.check(c, precision, engine.profile()).is_ok()) {
         let problem = Problem::new(*relative)?;
-        let (result, _) = Bench::new(engine, &problem, precision, 1)?.admit(variant, 2, tolerance)?;
+        let mut bench = Bench::new(engine, &problem, precision, 1)?;
+        let (mut result, _) = bench.admit(variant, 2, tolerance)?;
+        if result.verdict.is_right() {
+            result.verdict = far_writes(&mut bench, precision, variant, options)?;
+        }
         let said = |why: &str| format!("{why} (right at the shape that was asked for, wrong at {relative})");
         match &result.verdict {
             Verdict::Right => {}
@@ -183,7 +226,8 @@ fn at_odd_shapes(engine: &Engine, case: &Case, precision: Precision, variant: &V
     Ok(Verdict::Right)
 }
 
-struct Timed {
+struct Timed<'v> {
+    variant: &'v Variant,
     /// Its place among the results.
     place: usize,
     candidate: Candidate,
@@ -192,7 +236,7 @@ struct Timed {
     cold: Vec<f64>,
 }
 
-impl Timed {
+impl Timed<'_> {
     fn sample(&self, watch: &Stopwatch) -> Result<f64> {
         watch.time(&mut |pass| self.candidate.dispatch(pass, self.repeats)).map(|ns| ns / f64::from(self.repeats))
     }
@@ -202,9 +246,16 @@ impl Timed {
 }
 
 /// Finds how often each candidate must be dispatched in a sample, then takes samples of all in turn.
-fn race(watch: &Stopwatch, timed: &mut [Timed], options: &KernelOptions, in_time: &dyn Fn() -> bool) -> Result<()> {
+fn race(
+    watch: &Stopwatch,
+    timed: &mut [Timed<'_>],
+    options: &KernelOptions,
+    in_time: &dyn Fn() -> bool,
+    tell: &mut dyn FnMut(Stage, &Variant),
+) -> Result<()> {
     let least = options.sample.as_nanos() as f64;
     for t in timed.iter_mut() {
+        tell(Stage::Time, t.variant);
         t.repeats = calibrate(watch, &t.candidate, least)?;
     }
     let rounds = options.rounds.max(1);
@@ -217,6 +268,7 @@ fn race(watch: &Stopwatch, timed: &mut [Timed], options: &KernelOptions, in_time
         for t in timed.iter_mut() {
             let hopeless = round > 0 && options.hopeless > 0.0 && t.best() > options.hopeless * best;
             if !hopeless {
+                tell(Stage::Time, t.variant);
                 // The candidates before it have pushed its data out of the caches.
                 watch.time(&mut |pass| t.candidate.dispatch(pass, 1))?;
                 let sample = t.sample(watch)?;
@@ -228,7 +280,7 @@ fn race(watch: &Stopwatch, timed: &mut [Timed], options: &KernelOptions, in_time
 }
 
 /// Whether four of five samples of the best candidate lie within a fifth of its median.
-fn steady(timed: &[Timed]) -> bool {
+fn steady(timed: &[Timed<'_>]) -> bool {
     let times = timed.iter().filter_map(|t| Times::of(&t.samples, t.repeats));
     let best = times.min_by(|a, b| a.median.total_cmp(&b.median));
     best.is_none_or(|t| t.p90 - t.p10 <= 0.2 * t.median)
@@ -248,7 +300,14 @@ pub(super) fn calibrate(watch: &Stopwatch, candidate: &Candidate, least: f64) ->
 }
 
 /// Times single dispatches, each after writing more than the caches hold.
-fn cold(engine: &Engine, watch: &Stopwatch, timed: &mut [Timed], options: &KernelOptions, in_time: &dyn Fn() -> bool) -> Result<()> {
+fn cold(
+    engine: &Engine,
+    watch: &Stopwatch,
+    timed: &mut [Timed<'_>],
+    options: &KernelOptions,
+    in_time: &dyn Fn() -> bool,
+    tell: &mut dyn FnMut(Stage, &Variant),
+) -> Result<()> {
     let size = FLUSH.min(engine.profile().max_buffer_size);
     let flush = engine.device().create_buffer(&wgpu::BufferDescriptor {
         label: Some("flush"),
@@ -258,6 +317,7 @@ fn cold(engine: &Engine, watch: &Stopwatch, timed: &mut [Timed], options: &Kerne
     });
     for _ in 0..options.rounds.max(1) {
         for t in timed.iter_mut() {
+            tell(Stage::Time, t.variant);
             let mut encoder = engine.device().create_command_encoder(&Default::default());
             encoder.clear_buffer(&flush, 0, None);
             engine.queue().submit([encoder.finish()]);

@@ -21,7 +21,7 @@ mod result;
 mod stopwatch;
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use kernels::{Counting, KernelOptions, dispatch_once, kernels, kernels_telling};
+pub use kernels::{Counting, KernelOptions, Stage, dispatch_once, kernels, kernels_telling};
 #[cfg(not(target_arch = "wasm32"))]
 pub use network::{Comparison, Latency, Profile, RunOptions, StepTime, compare, latency, median_interval, profile};
 #[cfg(not(target_arch = "wasm32"))]

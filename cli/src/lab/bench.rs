@@ -3,11 +3,12 @@
 use super::worker::{self, Ended, Job};
 use super::{op, read, roof};
 use crate::failure::{Failure, Outcome, tell};
+use crate::interrupt;
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use mobilenet_wgpu::engine::Engine;
 use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant};
-use mobilenet_wgpu::lab::{Entry, Here, LayerCase, Roof, UserKernel, case_of_shape, counting, model_cases};
+use mobilenet_wgpu::lab::{Entry, Here, LayerCase, Roof, UserKernel, case_of_shape, confined, counting, model_cases};
 use mobilenet_wgpu::measure::{self, CandidateResult, CaseResult, KernelOptions, Stopwatch, Verdict};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -113,6 +114,9 @@ impl OwnOptions {
     }
 }
 
+/// Why a candidate was not begun.
+const NO_TIME: &str = "no time was left";
+
 /// How much time there is for how much.
 #[derive(Clone, Copy)]
 pub struct Effort {
@@ -186,7 +190,15 @@ impl Bench {
 
     fn measure_here(&self, case: &Case, ours: &[&Variant], effort: Effort) -> Outcome<CaseResult> {
         let Effort { rounds, cold, budget } = effort;
-        let options = KernelOptions { rounds, checks: 6, cold, budget: Some(budget), counting: Some(counting), ..KernelOptions::default() };
+        let options = KernelOptions {
+            rounds,
+            checks: 6,
+            cold,
+            budget: Some(budget),
+            counting: Some(counting),
+            confined: Some(confined),
+            ..KernelOptions::default()
+        };
         Ok(measure::kernels(&self.engine, &self.watch, case, self.precision, ours, &options)?)
     }
 
@@ -194,40 +206,51 @@ impl Bench {
     /// gone that way, ours are measured here without the user's.
     fn in_child(&self, case: &Case, ours: &[&Variant], own: &Own, labels: &[&Variant], effort: Effort) -> Outcome<CaseResult> {
         let (start, mut lost) = (Instant::now(), Vec::new());
-        let mut left: Vec<&Variant> = labels.to_vec();
-        let failed = |v: &Variant, why: &str| {
-            CandidateResult::new(v, v.dispatch(case, self.engine.profile()).workgroups, Verdict::Failed(why.to_string()))
-        };
+        let (mut ours, mut left) = (ours.to_vec(), labels.to_vec());
         let mut result = loop {
             let seconds = effort.budget.saturating_sub(start.elapsed()).as_secs_f64();
             if left.is_empty() || !lost.is_empty() && seconds < 0.2 * effort.budget.as_secs_f64() {
-                lost.extend(left.iter().map(|v| failed(v, "another of its parameters took the time")));
+                let skipped = Verdict::Skipped("another kernel, which failed, took the time".into());
+                lost.extend(left.iter().map(|v| self.unmeasured(case, v, skipped.clone())));
                 if ours.is_empty() {
-                    break CaseResult { case: *case, precision: self.precision, clock: self.watch.clock(), candidates: Vec::new() };
+                    break self.nothing(case);
                 }
-                break self.measure_here(case, ours, Effort { budget: Duration::from_secs_f64(seconds.max(1.0)), ..effort })?;
+                break self.measure_here(case, &ours, Effort { budget: Duration::from_secs_f64(seconds.max(1.0)), ..effort })?;
             }
-            let job = self.job(case, ours, own, &left, 0.9 * seconds, effort);
-            // What is begun in time may end: compilers take theirs.
-            let limit = Duration::from_secs_f64(job.budget + (0.3 * job.budget).clamp(4.0, 30.0));
+            let job = self.job(case, &ours, own, &left, 0.9 * seconds, effort);
             let patience = (effort.budget / 4).clamp(Duration::from_secs(2), Duration::from_secs(60));
-            match worker::supervise(&job, limit, patience)? {
+            // What is begun in time may end: compilers take theirs.
+            let limit = Duration::from_secs_f64(job.budget + (0.3 * job.budget).clamp(4.0, 30.0).max(patience.as_secs_f64()));
+            let (at, why) = match worker::supervise(&job, limit, patience)? {
                 Ended::Well(result) => break *result,
-                Ended::Refused(_, why) => return Err(Failure::new(why)),
-                Ended::Badly(at, why) => {
-                    let guilty = |v: &&Variant| at.as_deref().is_none_or(|name| name == v.name);
-                    let mut guilty: Vec<&Variant> = left.iter().copied().filter(guilty).collect();
-                    if guilty.is_empty() {
-                        guilty = left.clone();
-                    }
-                    tell(&format!("note: {}: {why}; measuring the others", names(&guilty)));
-                    lost.extend(guilty.iter().map(|v| failed(v, &why)));
-                    left.retain(|v| guilty.iter().all(|g| g.name != v.name));
+                Ended::Refused(Some(at), why) | Ended::Badly(Some(at), why) => (at, why),
+                Ended::Refused(None, why) | Ended::Badly(None, why) => return Err(Failure::new(why)),
+                Ended::Late => {
+                    let skipped = Verdict::Skipped(NO_TIME.into());
+                    lost.extend(left.drain(..).map(|v| self.unmeasured(case, v, skipped.clone())));
+                    continue;
                 }
+            };
+            if interrupt::asked() {
+                return Err(Failure::new(format!("stopped at {at}, of which nothing is kept: {why}")));
             }
+            tell(&format!("note: {at}: {why}; measuring the others"));
+            let guilty = |v: &&&Variant| *v.name == at;
+            lost.extend(ours.iter().chain(&left).filter(guilty).map(|v| self.unmeasured(case, v, Verdict::Failed(why.clone()))));
+            ours.retain(|v| v.name != at);
+            left.retain(|v| v.name != at);
         };
         result.candidates.extend(lost);
         Ok(result)
+    }
+
+    /// The result of a kernel that was not measured, or not to the end.
+    fn unmeasured(&self, case: &Case, variant: &Variant, verdict: Verdict) -> CandidateResult {
+        CandidateResult::new(variant, variant.dispatch(case, self.engine.profile()).workgroups, verdict)
+    }
+
+    fn nothing(&self, case: &Case) -> CaseResult {
+        CaseResult { case: *case, precision: self.precision, clock: self.watch.clock(), candidates: Vec::new() }
     }
 
     fn job(&self, case: &Case, ours: &[&Variant], own: &Own, left: &[&Variant], budget: f64, effort: Effort) -> Job {
@@ -258,10 +281,6 @@ impl Bench {
             budget,
         }
     }
-}
-
-fn names(variants: &[&Variant]) -> String {
-    variants.iter().map(|v| &*v.name).collect::<Vec<_>>().join(", ")
 }
 
 /// This process's command, as one line.

@@ -118,7 +118,7 @@ impl SweepBench for Worker<'_> {
     /// One layer of a model that cannot be measured leaves the others.
     fn failed(&mut self, case: &LayerCase, error: Failure) -> Outcome<()> {
         match (&case.layer, error) {
-            (Some(layer), Failure::Fatal(error)) if !self.bench.engine.is_lost() => {
+            (Some(layer), Failure::Fatal(error)) if !self.bench.engine.is_lost() && !interrupt::asked() => {
                 tell(&format!("note: {layer}: {error}"));
                 Ok(())
             }
