@@ -69,7 +69,7 @@ impl Backend {
         if !self.own.is_empty() {
             let plan = made.plan().clone();
             let start = Instant::now();
-            self.held(self.own.check(device, model, &session, &plan, |input| made.run(Input::Tensor(input)))?, start);
+            self.held(self.own.check(device, model, &session, &plan, engine.profile(), |input| made.run(Input::Tensor(input)))?, start);
         }
         Ok(made)
     }
@@ -87,9 +87,9 @@ impl Backend {
                 Classifier::on_cpu(model.clone(), &session)?
             }
         };
-        if let (false, Some(plan)) = (self.own.is_empty(), classifier.session().map(|s| s.plan().clone())) {
+        if let (false, Some((plan, engine))) = (self.own.is_empty(), classifier.session().map(|s| (s.plan().clone(), s.engine().clone()))) {
             let start = Instant::now();
-            self.held(self.own.check(device, model, &session, &plan, |input| classifier.run(input))?, start);
+            self.held(self.own.check(device, model, &session, &plan, engine.profile(), |input| classifier.run(input))?, start);
         }
         Ok(classifier)
     }

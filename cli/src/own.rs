@@ -4,12 +4,14 @@ use crate::failure::{Failure, Outcome, tell};
 use crate::lab::worker::{self, Ended, Trial};
 use crate::options::DeviceOptions;
 use mobilenet_wgpu::engine::{Engine, Outputs, SessionOptions};
+use mobilenet_wgpu::gpu::DeviceProfile;
 use mobilenet_wgpu::graph::Shape;
 use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant};
 use mobilenet_wgpu::lab::{Agreement, UserKernel};
 use mobilenet_wgpu::plan::{Plan, Preference};
 use mobilenet_wgpu::{Classifier, Model, Tensor};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The kernels that `--use` names.
@@ -91,6 +93,24 @@ impl Kernels {
         Err(Failure::new(format!("{file}: {at}{why}\nnext: mobilenet lab run --all --wgsl FILE tells of each layer")))
     }
 
+    /// Tells how many of a plan's steps take each kernel, and at which it does not apply and why.
+    pub fn tell_taken(&self, plan: &Plan, profile: &DeviceProfile) {
+        for variant in &self.variants {
+            let steps: Vec<_> = plan.steps.iter().filter(|s| s.case.op == variant.op).collect();
+            let taken = steps.iter().filter(|s| s.variant == variant.name).count();
+            tell(&format!("note: {} computes {taken} of {} {} steps", variant.file, steps.len(), variant.op));
+            let mut reasons = BTreeMap::<&str, Vec<&str>>::new();
+            for step in steps {
+                if let Err(why) = variant.check(&step.case, plan.precision, profile) {
+                    reasons.entry(why).or_default().push(&step.node);
+                }
+            }
+            for (why, nodes) in reasons {
+                tell(&format!("note: {} does not apply to {}: {why}", variant.file, nodes.join(", ")));
+            }
+        }
+    }
+
     /// [`Kernels::attempt`] for the steps of a plan that take them.
     pub fn attempt_plan(&self, device: &DeviceOptions, plan: &Plan) -> Outcome<()> {
         let takes = |s: &&mobilenet_wgpu::plan::Step| self.variants.iter().any(|v| v.op == s.case.op && v.name == s.variant);
@@ -111,6 +131,7 @@ impl Kernels {
         model: &Model,
         options: &SessionOptions,
         plan: &Plan,
+        profile: &DeviceProfile,
         mut run: impl FnMut(&Tensor) -> mobilenet_wgpu::Result<Outputs>,
     ) -> Outcome<Agreement> {
         self.attempt_plan(device, plan)?;
@@ -120,11 +141,7 @@ impl Kernels {
         let reference = SessionOptions { precision: Precision::F32, batch: 1, prefer: Vec::new(), ..options.clone() };
         let right = Classifier::on_cpu(model.clone(), &reference)?.run(&input)?;
         let Agreement { difference, agrees } = Agreement::of(&run(&input)?, &right, plan.precision);
-        for variant in &self.variants {
-            let taken = plan.steps.iter().filter(|s| s.case.op == variant.op && s.variant == variant.name).count();
-            let of = plan.steps.iter().filter(|s| s.case.op == variant.op).count();
-            tell(&format!("note: {} computes {taken} of {of} {} steps", variant.file, variant.op));
-        }
+        self.tell_taken(plan, profile);
         let word = if agrees { "note: the results agree with the reference" } else { "warning: the results DIFFER from the reference" };
         let next = if agrees { "" } else { "\nnext: mobilenet lab run --all --wgsl FILE finds the layer" };
         tell(&format!("{word}: by {difference:.1e} of its largest value{next}"));

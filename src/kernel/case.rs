@@ -89,9 +89,9 @@ impl Case {
         })
     }
 
-    /// Output pixels of the whole batch.
+    /// Output pixels of the whole batch; the largest number where there are more, which fits no device.
     pub const fn pixels(&self) -> u32 {
-        self.batch * self.output.height * self.output.width
+        self.batch.saturating_mul(self.output.height).saturating_mul(self.output.width)
     }
 
     /// Multiply-accumulates of the whole batch.

@@ -238,7 +238,11 @@ impl Variant {
             return Err("it binds more storage buffers than the device allows");
         }
         (self.applies)(case, profile)?;
-        if self.dispatch(case, profile).workgroups.iter().any(|n| *n > profile.max_workgroups || *n == 0) {
+        let workgroups = self.dispatch(case, profile).workgroups;
+        if workgroups.contains(&0) {
+            return Err("its workgroups come to 0 here, or to no number");
+        }
+        if workgroups.iter().any(|n| *n > profile.max_workgroups) {
             return Err("it would need more workgroups than the device allows in one dimension");
         }
         Ok(())

@@ -22,11 +22,20 @@ pub fn case_of_shape(op: OpKind, [height, width, cin, cout]: [u32; 4], stride: u
         case.activation = Activation::Relu6;
     }
     if matches!(op, InvertedResidual | Separable) {
-        case.hidden = if op == InvertedResidual { cin * expansion } else { cin };
+        case.hidden = if op == InvertedResidual { cin.saturating_mul(expansion) } else { cin };
         case.hidden_activation = Activation::Relu6;
     }
     case.residual = op == OpKind::Add || op == InvertedResidual && input == output;
     case
+}
+
+/// About the bytes that the host needs to measure a case: values in f32 for two sets of data, what the reference makes on its way,
+/// and copies of the output as it is read back.
+pub fn host_bytes(case: &Case) -> u64 {
+    let shape = |channels: u32, like: Shape| Shape { channels, ..like }.elements();
+    let inside = shape(case.hidden, case.input).saturating_add(shape(case.hidden, case.output));
+    let values = case.input.elements().saturating_add(case.output.elements()).saturating_mul(6).saturating_add(inside);
+    values.saturating_mul(u64::from(case.batch)).saturating_mul(size_of::<f32>() as u64)
 }
 
 /// A case that is to be measured.
@@ -65,13 +74,28 @@ pub fn model_cases(graph: &Graph, layer: Option<&str>, op: Option<OpKind>, batch
         }
     }
     if found.is_empty() {
-        let names: Vec<&str> = graph.nodes().iter().map(|n| n.name.as_str()).collect();
-        return Err(Error::Option { option: "layer", message: format!("no such layer; there are {}", names.join(", ")) });
+        return Err(nothing_found(&graph, layer, op, batch));
     }
     Ok(found)
 }
 
+/// Why there is no such case, with those that there are.
+fn nothing_found(graph: &Graph, layer: Option<&str>, op: Option<OpKind>, batch: u32) -> Error {
+    let cases: Vec<(&str, OpKind)> = graph.nodes().iter().filter_map(|n| Some((n.name.as_str(), Case::of(graph, n, batch)?.op))).collect();
+    let others: Vec<&str> = cases.iter().filter(|(_, found)| op.is_none_or(|op| op == *found)).map(|(name, _)| *name).collect();
+    let there = if others.is_empty() { String::new() } else { format!("; there are {}", others.join(", ")) };
+    let found = layer.and_then(|layer| cases.iter().find(|(name, _)| *name == layer));
+    let message = match (found, layer, op) {
+        (Some((name, is)), _, Some(op)) => format!("`{name}` is a layer of {is}, not of {op}{there}"),
+        (None, Some(layer), Some(op)) => format!("the model has no layer `{layer}` of {op}{there}"),
+        (None, Some(layer), None) => format!("the model has no layer `{layer}`{there}"),
+        (_, _, op) => format!("the model has no layer{}", op.map(|op| format!(" of {op}")).unwrap_or_default()),
+    };
+    Error::Option { option: "layer", message }
+}
+
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -88,6 +112,10 @@ mod tests {
         let graph = crate::model::MobileNetConfig::v1(1.0).graph().unwrap_or_default();
         let found = model_cases(&graph, None, Some(OpKind::Pointwise), 1).unwrap_or_default();
         assert_eq!(found.iter().map(|l| l.times).max(), Some(5), "{found:?}");
-        assert!(model_cases(&graph, Some("nothing"), None, 1).is_err());
+        let refused = |layer, op| model_cases(&graph, layer, op, 1).unwrap_err().to_string();
+        assert!(refused(Some("nothing"), None).contains("no layer `nothing`; there are stem, block1.depthwise, "));
+        let wrong = refused(Some("stem"), Some(OpKind::Depthwise));
+        assert!(wrong.contains("`stem` is a layer of convolution, not of depthwise; there are block1.depthwise, "), "{wrong}");
+        assert!(refused(None, Some(OpKind::Add)).contains("the model has no layer of add"));
     }
 }

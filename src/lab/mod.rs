@@ -21,7 +21,7 @@ mod start;
 mod sweep;
 
 pub use agreement::Agreement;
-pub use cases::{LayerCase, case_of_shape, model_cases};
+pub use cases::{LayerCase, case_of_shape, host_bytes, model_cases};
 pub use compare::{Became, Change, compare, totals};
 pub use confined::confined;
 pub use contract::UserKernel;

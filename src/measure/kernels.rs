@@ -2,7 +2,7 @@
 
 use super::candidate::{Bench, Candidate};
 use super::odd::relatives;
-use super::problem::Problem;
+use super::problem::{Problem, fits};
 use super::stopwatch::Stopwatch;
 use super::{CandidateResult, CaseResult, Times, Verdict};
 use crate::engine::Engine;
@@ -81,8 +81,9 @@ const FLUSH: u64 = 64 << 20;
 /// Measures `variants` on a case; those that do not apply are left out.
 ///
 /// # Errors
-/// [`Error::NoVariant`] if none applies, [`Error::Graph`] for a case whose shapes do not fit, [`Error::OutOfMemory`] if
-/// its buffers do not, [`Error::DeviceLost`]. What a candidate does wrong is its verdict.
+/// [`Error::NoVariant`] if none applies, [`Error::Graph`] for a case whose shapes do not fit each other, [`Error::Limit`] for one
+/// that does not fit the device, [`Error::OutOfMemory`] if there is no memory for its buffers, [`Error::DeviceLost`]. What a
+/// candidate does wrong is its verdict.
 pub fn kernels(
     engine: &Engine,
     watch: &Stopwatch,
@@ -114,6 +115,7 @@ pub fn kernels_telling(
     if precision.needs_f16() && !profile.f16 {
         return Err(Error::Option { option: "precision", message: format!("{} cannot compute in f16; use f32", profile.name) });
     }
+    fits(case, precision, profile)?;
     let apply: Vec<_> = variants.iter().filter(|v| v.check(case, precision, profile).is_ok()).collect();
     if apply.is_empty() {
         let why = |v: &&Variant| v.check(case, precision, profile).err().map(|why| format!("{}: {why}", v.name));
@@ -180,6 +182,7 @@ pub fn kernels_telling(
 /// # Errors
 /// [`Error::Kernel`] if it does not compile or apply, [`Error::Device`] and [`Error::DeviceLost`] if its run failed.
 pub fn dispatch_once(engine: &Engine, case: &Case, precision: Precision, variant: &Variant) -> Result<()> {
+    fits(case, precision, engine.profile())?;
     let problem = Problem::new(*case)?;
     Bench::new(engine, &problem, precision, 0)?.compile(variant).map(|_| ())
 }

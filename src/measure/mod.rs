@@ -25,7 +25,7 @@ pub use kernels::{Counting, KernelOptions, Stage, dispatch_once, kernels, kernel
 #[cfg(not(target_arch = "wasm32"))]
 pub use network::{Comparison, Latency, Profile, RunOptions, StepTime, compare, latency, median_interval, profile};
 #[cfg(not(target_arch = "wasm32"))]
-pub use problem::traffic;
+pub use problem::{fits, traffic};
 #[cfg(not(target_arch = "wasm32"))]
 pub use ratio::Ratio;
 pub use result::{CandidateResult, CaseResult, Clock, Times, Verdict, fingerprint, quantile, tolerance};

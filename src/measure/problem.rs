@@ -2,7 +2,9 @@
 //!
 //! All values are fractions of 256 of few bits, so that they are the same in f16 and the reference needs no rounding.
 
+use super::candidate::padded_bytes;
 use crate::engine::pipelines::filled_buffer;
+use crate::gpu::DeviceProfile;
 use crate::graph::{Activation, Conv2d, Graph, GraphBuilder, Node, Norm, Padding, Param, Shape, passes};
 use crate::kernel::{self, Case, OpKind, Packing, Precision, WeightShape};
 use crate::plan::{self, Weight};
@@ -112,6 +114,37 @@ impl Problem {
 /// Whether the kernel reads a second input that is not its first.
 pub(super) fn reads_residual(case: &Case) -> bool {
     case.residual && case.op != OpKind::InvertedResidual
+}
+
+/// Whether a device has room for each of a case's buffers.
+///
+/// # Errors
+/// [`Error::Limit`] with what the largest needs and what the device allows.
+pub fn fits(case: &Case, precision: Precision, profile: &DeviceProfile) -> Result<()> {
+    let [cin, cout, hidden] = [case.input.channels, case.output.channels, case.hidden].map(|n| u128::from(n).next_multiple_of(4));
+    let taps = case.kernel.iter().map(|n| u128::from(*n)).product::<u128>();
+    let filters = match case.op {
+        OpKind::Convolution => taps * cin * cout,
+        OpKind::Depthwise => taps * cout,
+        OpKind::Pointwise => cin * cout,
+        OpKind::Separable => (taps * cin).max(cin * cout),
+        OpKind::InvertedResidual => (taps.max(cin).max(cout)) * hidden,
+        _ => 0,
+    };
+    let activations = [case.input, case.output].map(|shape| padded_bytes(case.batch, shape, precision));
+    let needed = activations.into_iter().fold(filters * u128::from(precision.bytes()), u128::max);
+    let available = profile.max_storage_binding.min(profile.max_buffer_size);
+    // What is more than pixels can be counted is more than any buffer holds.
+    if needed <= available.into() && case.pixels() < u32::MAX {
+        return Ok(());
+    }
+    Err(Error::Limit {
+        node: format!("{} {case}", case.op),
+        limit: "max_storage_buffer_binding_size",
+        needed: needed.try_into().unwrap_or(u64::MAX),
+        available,
+        hint: "use a smaller shape or batch".into(),
+    })
 }
 
 /// Bytes that a case must move at the least: inputs, parameters and output, each once.

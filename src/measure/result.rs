@@ -89,7 +89,7 @@ pub enum Verdict {
     OutOfBounds(String),
     /// It does not compile, or its run failed.
     Failed(String),
-    /// It was not measured: no time was left.
+    /// It was not measured, and why: no time was left, or it does not apply.
     Skipped(String),
 }
 

@@ -1,13 +1,14 @@
 //! The bench itself, as `run` and `sweep` use it: our kernels in this process, the user's in a child.
 
+use super::table::NOT_HERE;
 use super::worker::{self, Ended, Job};
-use super::{op, read, roof};
+use super::{memory, op, read, roof};
 use crate::failure::{Failure, Outcome, tell};
 use crate::interrupt;
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
 use mobilenet_wgpu::engine::Engine;
-use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant};
+use mobilenet_wgpu::kernel::{Case, OpKind, Precision, Variant, variants};
 use mobilenet_wgpu::lab::{Entry, Here, LayerCase, Roof, UserKernel, case_of_shape, confined, counting, model_cases};
 use mobilenet_wgpu::measure::{self, CandidateResult, CaseResult, KernelOptions, Stopwatch, Verdict};
 use std::path::PathBuf;
@@ -47,10 +48,10 @@ pub struct CaseOptions {
     #[command(flatten)]
     pub shape: ShapeOptions,
     /// One layer of --model instead of a shape
-    #[arg(long, value_name = "NODE", conflicts_with = "all")]
+    #[arg(long, value_name = "NODE", conflicts_with_all = ["all", "shape", "stride", "expansion"])]
     pub layer: Option<String>,
     /// All distinct layers of --model (of the op, if one is named)
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["shape", "stride", "expansion"])]
     pub all: bool,
     #[command(flatten)]
     pub model: ModelOptions,
@@ -58,15 +59,32 @@ pub struct CaseOptions {
 
 impl CaseOptions {
     /// The cases, named after their layers where they are a model's; of `own`'s op where no op is named.
-    pub fn cases(&self, own: Option<&Own>) -> Outcome<Vec<LayerCase>> {
+    pub fn cases(&self, own: Option<&Own>, wanted: &[String]) -> Outcome<Vec<LayerCase>> {
         let op = self.op.or(own.map(|own| own.op));
-        if self.all || self.layer.is_some() {
+        let cases = if self.all || self.layer.is_some() {
             let (model, _) = model::load(&self.model)?;
-            return Ok(model_cases(&model.graph(None)?, self.layer.as_deref(), op, self.shape.batch)?);
-        }
-        let op = op.ok_or_else(|| Failure::new("name an op, such as `pointwise`, or use --layer or --all with --model"))?;
-        Ok(vec![LayerCase::alone(self.shape.case(op))])
+            model_cases(&model.graph(None)?, self.layer.as_deref(), op, self.shape.batch)?
+        } else {
+            if self.model.model.is_some() {
+                return Err(Failure::new("--model: say which of its layers\nnext: --layer NODE, or --all"));
+            }
+            let op = op.ok_or_else(|| Failure::new("name an op, such as `pointwise`, or use --layer or --all with --model"))?;
+            vec![LayerCase::alone(self.shape.case(op))]
+        };
+        wanted.iter().try_for_each(|name| known(name, &cases))?;
+        Ok(cases)
     }
+}
+
+/// An error for a name that no kernel of ours has for any of the cases.
+fn known(name: &str, cases: &[LayerCase]) -> Outcome<()> {
+    let table = variants();
+    let of_cases = |v: &&Variant| cases.iter().any(|c| c.case.op == v.op);
+    if table.iter().filter(of_cases).any(|v| v.name == name) {
+        return Ok(());
+    }
+    let there: Vec<String> = table.iter().filter(of_cases).map(|v| format!("{}/{}", v.op, v.name)).collect();
+    Err(Failure::new(format!("--variant {name}: there is no such kernel of ours for what is measured; there are {}", there.join(", "))))
 }
 
 /// A kernel of the user's.
@@ -89,7 +107,8 @@ pub struct OwnOptions {
 fn parameter(text: &str) -> Result<(String, Vec<f64>), String> {
     let (name, values) = text.split_once('=').ok_or("expected NAME=VALUE,VALUE…")?;
     let values: Result<Vec<f64>, _> = values.split(',').map(|v| v.trim().parse()).collect();
-    Ok((name.trim().to_string(), values.map_err(|_| "expected numbers with commas behind `=`")?))
+    let values = values.ok().filter(|values| values.iter().all(|v| v.is_finite()));
+    Ok((name.trim().to_string(), values.ok_or("expected numbers with commas behind `=`")?))
 }
 
 /// The user's file, read and held against the contract.
@@ -175,12 +194,27 @@ impl Bench {
 
     /// A case with some of our kernels and some combinations of the user's parameters.
     pub fn measure_these(&self, case: &Case, ours: &[&Variant], own: Option<&Own>, labels: &[&Variant], effort: Effort) -> Outcome<Entry> {
-        let result = match own {
-            Some(own) if !labels.is_empty() => self.in_child(case, ours, own, labels, effort)?,
+        measure::fits(case, self.precision, self.engine.profile())?;
+        memory::fits(case)?;
+        // Kernels that somebody named: of those it is told why they are not here.
+        let named = ours.iter().filter(|_| !self.wanted.is_empty()).chain(labels).copied();
+        let (applies, not): (Vec<&Variant>, Vec<&Variant>) = labels.iter().copied().partition(|v| self.why_not(case, v).is_none());
+        let apart: Vec<_> = named.filter_map(|v| Some(self.unmeasured(case, v, Verdict::Skipped(self.why_not(case, v)?)))).collect();
+        let any = ours.iter().any(|v| self.why_not(case, v).is_none());
+        let mut result = match own {
+            Some(own) if !applies.is_empty() => self.in_child(case, ours, own, &applies, effort)?,
+            _ if !any && !not.is_empty() => self.nothing(case),
             _ => self.measure_here(case, ours, effort)?,
         };
+        result.candidates.extend(apart);
         let entry = Entry::new(self.engine.profile(), result, self.roof.as_ref());
         Ok(Entry { command: command(), ..entry.with_sources(own.map_or(&[], |own| &own.variants)) })
+    }
+
+    /// Why a kernel does not apply to a case; `None` for one that does.
+    pub fn why_not(&self, case: &Case, variant: &Variant) -> Option<String> {
+        let why = variant.check(case, self.precision, self.engine.profile()).err()?;
+        Some(format!("{NOT_HERE}: {why}"))
     }
 
     /// The library's own bench, for our kernels alone.

@@ -5,6 +5,7 @@ mod bench;
 pub mod compare;
 pub mod list;
 pub mod look;
+mod memory;
 pub mod new;
 mod record;
 pub mod report;

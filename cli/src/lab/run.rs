@@ -79,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn once(arguments: &Arguments) -> Outcome {
     // Read before anything is opened: mistakes in the file are told at once.
     let own = arguments.own.read(arguments.cases.op)?;
-    let cases = arguments.cases.cases(own.as_ref())?;
+    let cases = arguments.cases.cases(own.as_ref(), &arguments.variant)?;
     let bench = Bench::open(&arguments.device, &arguments.variant, !arguments.no_roof && arguments.budget >= Duration::from_secs(10))?;
     // The roof is measured once in a machine's life, and no part of the run.
     let entries = measure(arguments, &bench, own.as_ref(), cases, Instant::now())?;

@@ -52,6 +52,12 @@ fn precision(name: &str) -> Result<Precision, String> {
 
 pub fn run(arguments: &Arguments) -> Outcome {
     let variant = find(arguments)?;
+    let ShapeOptions { shape, stride, expansion, batch } = &arguments.shape;
+    if shape.is_none() && (*stride, *expansion, *batch) != (1, 6, 1) {
+        return Err(Failure::new(
+            "--stride, --expansion and --batch say what the kernel is dispatched for\nnext: --shape HxWxCINxCOUT beside them",
+        ));
+    }
     let language = match arguments.lang {
         Lang::Wgsl => Language::Wgsl,
         Lang::Spirv => Language::Spirv,
@@ -81,6 +87,14 @@ fn find(arguments: &Arguments) -> Outcome<Variant> {
         }
         None => (None, None),
     };
+    if let (Some(_), Some(name)) = (&arguments.own.wgsl, name) {
+        return Err(Failure::new(format!("`{name}` is a kernel of ours, and --wgsl names one of yours; name one of the two")));
+    }
+    if let (Some(wanted), Some(name)) = (&arguments.variant, name)
+        && wanted != name
+    {
+        return Err(Failure::new(format!("`{name}` and --variant {wanted} are two kernels; name one of the two")));
+    }
     if let Some(own) = arguments.own.read(kind)? {
         return own.variants.into_iter().next().ok_or_else(|| Failure::new("--param: name at least one value"));
     }
@@ -90,5 +104,9 @@ fn find(arguments: &Arguments) -> Outcome<Variant> {
         table.iter().filter(|v| Some(v.op) == kind).map(|v| v.name.to_string()).collect::<Vec<_>>().join(", ")
     };
     let found = variants().into_iter().find(|v| Some(v.op) == kind && Some(&*v.name) == name);
-    found.ok_or_else(|| Failure::new(format!("`{}`: there is no such kernel; there are {}", name.unwrap_or_default(), names(kind))))
+    let op = kind.map_or("?", OpKind::name);
+    found.ok_or_else(|| {
+        let what = name.map_or(format!("{op}: name one of its kernels"), |name| format!("{op} has no kernel `{name}`"));
+        Failure::new(format!("{what}; there are {}", names(kind)))
+    })
 }

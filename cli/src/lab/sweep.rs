@@ -60,13 +60,14 @@ enum Plan {
 pub fn run(arguments: &Arguments) -> Outcome {
     interrupt::install();
     let own = arguments.own.read(arguments.cases.op)?;
-    let cases = arguments.cases.cases(own.as_ref())?;
+    let cases = arguments.cases.cases(own.as_ref(), &arguments.variant)?;
     let bench = Bench::open(&arguments.device, &arguments.variant, !arguments.no_roof)?;
     let mut entries = Vec::new();
     if arguments.output.exists() {
         let text = super::read(&arguments.output)?;
         entries = lab::read_entries(&text).map_err(|e| Failure::new(format!("{}: {e}", arguments.output.display())))?;
     }
+    tell_inapplicable(&bench, own.as_ref(), &cases);
     let users = own.iter().flat_map(|own| &own.variants);
     let variants = OpKind::ALL.into_iter().flat_map(|op| bench.ours(op)).chain(users).collect();
     let options = SweepOptions {
@@ -93,6 +94,17 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
     out.flush()?;
     Ok(Status::Good)
+}
+
+/// Kernels of the user's that are not for a case are no candidates of it; that is told once.
+fn tell_inapplicable(bench: &Bench, own: Option<&Own>, cases: &[LayerCase]) {
+    for LayerCase { layer, case, .. } in cases {
+        let of_op = own.into_iter().flat_map(|own| &own.variants).filter(|v| v.op == case.op);
+        for (variant, why) in of_op.filter_map(|v| Some((v, bench.why_not(case, v)?))) {
+            let place = layer.clone().unwrap_or_else(|| case.to_string());
+            tell(&format!("note: {place}: {}: {why}", variant.name));
+        }
+    }
 }
 
 /// Measures ours here and the user's in a child, and keeps results in the file.

@@ -31,9 +31,16 @@ pub fn case(out: &mut Output, entry: &Entry) -> Outcome<()> {
     out.line("")
 }
 
-/// What did not fit the budget, and where the time went.
+/// How it is said of a kernel that it was not measured as it is not for the case.
+pub const NOT_HERE: &str = "it does not apply here";
+
+/// What does not apply; what did not fit the budget, and where the time went.
 fn skipped(out: &mut Output, entry: &Entry) -> Outcome<()> {
-    let names: Vec<String> = entry.skipped().map(CandidateResult::label).collect();
+    let no_time = |c: &&CandidateResult| !matches!(&c.verdict, Verdict::Skipped(why) if why.starts_with(NOT_HERE));
+    for candidate in entry.skipped().filter(|c| !no_time(c)) {
+        out.line(format!("{}: {}", candidate.label(), verdict(&candidate.verdict)))?;
+    }
+    let names: Vec<String> = entry.skipped().filter(no_time).map(CandidateResult::label).collect();
     let bare = |c: &&CandidateResult| c.verdict.is_right() && c.warm.is_none();
     let untimed: Vec<String> = entry.result.candidates.iter().filter(bare).map(CandidateResult::label).collect();
     if names.is_empty() && untimed.is_empty() {

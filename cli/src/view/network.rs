@@ -51,7 +51,7 @@ impl Network {
             let plan = session.plan().clone();
             // The child opens the adapter that the window is on, whatever its place in the list.
             let here = DeviceOptions { adapter: Some(gpu.name.clone()), ..device.clone() };
-            agrees = own.check(&here, model, &options, &plan, |input| session.run(Input::Tensor(input)))?.agrees;
+            agrees = own.check(&here, model, &options, &plan, engine.profile(), |input| session.run(Input::Tensor(input)))?.agrees;
         }
         session.prepare_frames()?;
         let (predictions, under_way) = Default::default();
