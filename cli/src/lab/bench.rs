@@ -198,12 +198,11 @@ impl Bench {
         memory::fits(case)?;
         // Kernels that somebody named: of those it is told why they are not here.
         let named = ours.iter().filter(|_| !self.wanted.is_empty()).chain(labels).copied();
-        let (applies, not): (Vec<&Variant>, Vec<&Variant>) = labels.iter().copied().partition(|v| self.why_not(case, v).is_none());
         let apart: Vec<_> = named.filter_map(|v| Some(self.unmeasured(case, v, Verdict::Skipped(self.why_not(case, v)?)))).collect();
-        let any = ours.iter().any(|v| self.why_not(case, v).is_none());
+        let [here, users] = [ours, labels].map(|all| all.iter().copied().filter(|v| self.why_not(case, v).is_none()).collect::<Vec<_>>());
         let mut result = match own {
-            Some(own) if !applies.is_empty() => self.in_child(case, ours, own, &applies, effort)?,
-            _ if !any && !not.is_empty() => self.nothing(case),
+            Some(own) if !users.is_empty() => self.in_child(case, &here, own, &users, effort)?,
+            _ if here.is_empty() && !labels.is_empty() => self.nothing(case),
             _ => self.measure_here(case, ours, effort)?,
         };
         result.candidates.extend(apart);
