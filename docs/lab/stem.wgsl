@@ -1,5 +1,5 @@
 // The stem for subgroups of 8, f32 only: twice as many pixels a thread as the built-in kernel, so a weight that is loaded serves 28,
-// and loads of 64 bits, of which a pixel's colours and a quad of weights are two. (llvmpipe loads lane by lane and value by value.)
+// and, as there, loads and stores of 64 bits, of which a quad of channels is two. (llvmpipe moves them lane by lane and value by value.)
 // It is for up to three input channels: with more than four, `2 - in_c4` is 0, and so are its workgroups.
 //
 // lab: op = convolution
@@ -16,7 +16,7 @@ struct Layer {
 }
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> input: array<vec2<u64>>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec2<u64>>;
 @group(0) @binding(3) var<storage, read> weights: array<vec2<u64>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<f32>>;
 
@@ -24,6 +24,11 @@ fn quad(v: vec2<u64>) -> vec4<f32> {
   let even = bitcast<vec2<f32>>(vec2<u32>(v));
   let odd = bitcast<vec2<f32>>(vec2<u32>(v >> vec2<u32>(32u)));
   return vec4<f32>(even.x, odd.x, even.y, odd.y);
+}
+
+fn pairs(v: vec4<f32>) -> vec2<u64> {
+  let bits = bitcast<vec4<u32>>(v);
+  return vec2<u64>(bits.xz) | (vec2<u64>(bits.yw) << vec2<u32>(32u));
 }
 
 // Red, green and blue of one pixel times their weight rows.
@@ -48,7 +53,7 @@ fn texel(first: vec3<i32>, kx: i32, ky: i32) -> vec4<f32> {
 }
 
 fn store(pixel: u32, n: u32, v: vec4<f32>) {
-  output[min(pixel, layer.pixels - 1u) * layer.out_c4 + n] = clamp(v, vec4<f32>(layer.low), vec4<f32>(layer.high));
+  output[min(pixel, layer.pixels - 1u) * layer.out_c4 + n] = pairs(clamp(v, vec4<f32>(layer.low), vec4<f32>(layer.high)));
 }
 
 @compute @workgroup_size(8)

@@ -8,8 +8,8 @@
 //! - `packing = rows`, `tiles32` or `tiles32_pairs`: the order of dense filters;
 //! - `param TILE = 4, 8, 16`: values of an `override` that are tried.
 //!
-//! What a kernel reads may be declared as `u64` or vectors of it, two values each; then it computes in f32 only, on devices with
-//! 64-bit integers. A kernel that does not bind `residual` is not asked to add one. Whatever breaks the contract is told as naga tells of its
+//! What a kernel reads may be declared as `u64` or vectors of it, two values each, and its output as `u64` or `vec2<u64>`; then it computes
+//! in f32 only, on devices with 64-bit integers. A kernel that does not bind `residual` is not asked to add one. Whatever breaks the contract is told as naga tells of its
 //! own errors: with line, column and the source line.
 
 use crate::gpu::DeviceProfile;
@@ -68,6 +68,9 @@ impl From<String> for Breach {
 }
 
 type Held<T = ()> = std::result::Result<T, Breach>;
+
+/// Bytes of four channels in f32.
+const QUAD: u32 = 16;
 
 /// Bytes of the `layer` uniform.
 const LAYER: u32 = size_of::<crate::kernel::Layer>() as u32;
@@ -221,9 +224,9 @@ impl UserKernel {
         }
         match scalar_of_array(module, global) {
             Some(naga::Scalar::F32) => Ok(()),
-            // Two values each: f32 only, and not written, so that an output has no half of one.
-            Some(naga::Scalar::U64) if name != "output" => Ok(()),
-            _ if name == "output" => Err(format!("`{name}` must be an array of f32, vec2<f32> or vec4<f32>")),
+            // Two values each: f32 only. An output is whole quads, and not always whole eights.
+            Some(naga::Scalar::U64) if name != "output" || stride_of_array(module, global) <= QUAD => Ok(()),
+            _ if name == "output" => Err(format!("`{name}` must be an array of f32, u64 or vec2 of them, or of vec4<f32>")),
             _ => Err(format!("`{name}` must be an array of f32 or u64, or of vec2 or vec4 of them")),
         }
     }
@@ -284,6 +287,10 @@ fn scalar_of_array(module: &Module, global: &naga::GlobalVariable) -> Option<nag
         TypeInner::Vector { scalar, .. } | TypeInner::Scalar(scalar) => Some(scalar),
         _ => None,
     }
+}
+
+fn stride_of_array(module: &Module, global: &naga::GlobalVariable) -> u32 {
+    if let TypeInner::Array { stride, .. } = module.types[global.ty].inner { stride } else { 0 }
 }
 
 /// Whether a parameter is an `override` whose type holds these values: else a driver's compiler would make others of them.
