@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 #[derive(Debug, Default)]
 pub(super) struct Loss {
-    why: OnceLock<String>,
+    why: Arc<OnceLock<String>>,
     /// The places of all rings: a lost device may leave those who wait for one waiting.
     places: Mutex<Vec<Weak<Place>>>,
 }
@@ -17,11 +17,24 @@ impl Loss {
     pub fn error(&self) -> Option<Error> {
         self.why.get().map(|why| Error::DeviceLost(why.clone()))
     }
-    /// The device is lost; what counts is what was said first.
-    pub fn set(&self, why: String) {
-        if self.why.set(why).is_ok() {
-            let places = std::mem::take(&mut *lock(&self.places));
-            places.iter().filter_map(Weak::upgrade).for_each(|place| place.tell());
+    /// The device is lost, and those who wait are told; what counts is what was said first.
+    pub fn set(&self, why: String) -> Result<(), String> {
+        self.why.set(why)?;
+        let places = std::mem::take(&mut *lock(&self.places));
+        places.iter().filter_map(Weak::upgrade).for_each(|place| place.tell());
+        Ok(())
+    }
+    /// For the device's lost-callback: what takes the reason down, and does not keep the engine. In a browser that is all, for those
+    /// who wait cannot cross threads as the callback must; there their read-back fails, which tells them.
+    pub fn notice(self: &Arc<Self>) -> impl Fn(String) + Send + 'static {
+        #[cfg(not(target_arch = "wasm32"))]
+        let loss = Arc::downgrade(self);
+        #[cfg(target_arch = "wasm32")]
+        let loss = Arc::downgrade(&self.why);
+        move |why| {
+            if let Some(loss) = loss.upgrade() {
+                let _ = loss.set(why);
+            }
         }
     }
     /// Has those who wait for these places told of a loss.

@@ -75,12 +75,8 @@ impl Engine {
         let (device, queue) = gpu::request_device(options).await?;
         let engine = Self::new(device, queue)?;
         // Our device, so its one lost-callback is ours.
-        let loss = Arc::downgrade(&engine.shared.loss);
-        engine.shared.device.set_device_lost_callback(move |reason, message| {
-            if let Some(loss) = loss.upgrade() {
-                loss.set(format!("{reason:?}: {message}"));
-            }
-        });
+        let notice = engine.shared.loss.notice();
+        engine.shared.device.set_device_lost_callback(move |reason, message| notice(format!("{reason:?}: {message}")));
         Ok(engine)
     }
 
@@ -177,7 +173,7 @@ impl Engine {
     }
     /// Tells the engine that its device is lost (for guests, whose lost-callback is their own), and those who wait for it.
     pub fn notify_lost(&self) {
-        self.shared.loss.set("the application said so".into());
+        let _ = self.shared.loss.set("the application said so".into());
     }
     /// Whether the device is known to be lost.
     pub fn is_lost(&self) -> bool {
