@@ -1,6 +1,6 @@
 // The rate of storage reads: neighbouring threads read neighbouring values.
 //
-// Bindings   values [threads] of vec4 (the sums), data [a power of two] of vec4
+// Bindings   values [threads] of vec4 (the sums), data [a power of two] of vec4 (of u64 in a second form, made of this text)
 // Mapping    A workgroup of 64 adds 4096 vec4s that stand together, 64 a thread, from the start again past the end: with data as
 //            large as that each value is read once, with less it comes from the caches. SPAN threads read side by side and go
 //            on where they end: what suits subgroups and prefetchers differs. Dispatch (n, 1, 1).

@@ -9,7 +9,7 @@ use crate::tune::DeviceKey;
 use serde::{Deserialize, Serialize};
 
 /// Version of the record, and of how it is measured.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// The limits of an adapter.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
