@@ -1,8 +1,8 @@
 //! Dense convolutions of any kernel: the stem, and networks of a user's own.
 
-use super::depthwise::no_residual;
-use super::pointwise::{lanes, subgroup8};
-use super::{Case, OpKind, Packing, Variant, eight_by_eight, row};
+use super::{Case, OpKind, Variant, eight_by_eight, row};
+#[cfg(not(target_arch = "wasm32"))]
+use super::{depthwise::no_residual, pointwise::lanes, pointwise::subgroup8};
 use crate::gpu::{DeviceClass, DeviceProfile};
 
 pub(super) fn variants() -> Vec<Variant> {
@@ -17,6 +17,8 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: 1 pixel x 4 channels; workgroup: 8 pixels x 32 channels",
             )
         },
+        // Subgroups of 8 are llvmpipe's, which no browser has.
+        #[cfg(not(target_arch = "wasm32"))]
         Variant {
             invocations: 8,
             applies: few_channels,
@@ -31,7 +33,6 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: 14 pixels x 4 channels; workgroup (one subgroup of 8): 14 pixels x 32 channels",
             )
         },
-        // A page could never use it, and would download it.
         #[cfg(not(target_arch = "wasm32"))]
         Variant {
             invocations: 8,
@@ -61,8 +62,9 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: 4 pixels x 4 channels; workgroup: 32 pixels x 32 channels",
             )
         },
+        #[cfg(not(target_arch = "wasm32"))]
         Variant {
-            packing: Packing::Tiles32,
+            packing: super::Packing::Tiles32,
             invocations: 8,
             applies: |case, profile| {
                 subgroup8(case, profile)?;
@@ -81,6 +83,7 @@ pub(super) fn variants() -> Vec<Variant> {
     ]
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 fn few_channels(case: &Case, profile: &DeviceProfile) -> Result<(), &'static str> {
     subgroup8(case, profile)?;
     if case.input.channels > 3 {
