@@ -12,6 +12,7 @@ use serde_json::Value;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader, BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A record that is being written.
 pub struct Journal {
@@ -33,8 +34,7 @@ impl Journal {
             tell("note: --resume: there is no record of an earlier run; this one begins anew");
         }
         let mut file = File::options().create(true).truncate(false).read(true).write(true).open(path).map_err(failed)?;
-        // Some file systems know no locks; there, nothing is said.
-        if let Err(TryLockError::WouldBlock) = file.try_lock() {
+        if is_locked(&file) {
             let next = "wait until it is done, or end it";
             return Err(Failure::new(format!("{}: another process is writing it: the same run\nnext: {next}", path.display())));
         }
@@ -165,6 +165,18 @@ fn difference(found: &Value, run: &Value) -> String {
         then @ Value::Object(_) if value.is_object() => difference(then, value),
         then => format!("{name}: then {then}, now {value}"),
     }
+}
+
+/// Whether another process writes the file, and goes on doing so for a second: one that is being started holds the open files of the
+/// one that starts it, locks among them, until it is a program of its own. Some file systems know no locks; there it never is.
+fn is_locked(file: &File) -> bool {
+    for _ in 0..20 {
+        if !matches!(file.try_lock(), Err(TryLockError::WouldBlock)) {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    true
 }
 
 #[cfg(test)]
