@@ -16,7 +16,6 @@ pub struct Config {
 
 /// The folder of our settings: `MOBILENET_CONFIG_DIR`, else `mobilenet` in the user's configuration folder.
 pub fn folder() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let user = || {
         let xdg = set("XDG_CONFIG_HOME").filter(|p| p.is_absolute());
         let windows = || set("APPDATA").filter(|_| cfg!(windows));
@@ -27,7 +26,6 @@ pub fn folder() -> Option<PathBuf> {
 
 /// The folder of what can be made again: `MOBILENET_CACHE_DIR`, else `mobilenet` in the user's cache folder.
 pub fn cache_folder() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let user = || {
         let xdg = set("XDG_CACHE_HOME").filter(|p| p.is_absolute());
         let windows = || set("LOCALAPPDATA").filter(|_| cfg!(windows));
@@ -36,9 +34,13 @@ pub fn cache_folder() -> Option<PathBuf> {
     set("MOBILENET_CACHE_DIR").or_else(user)
 }
 
+/// A path in the environment; set to nothing is not set.
+fn set(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from)
+}
+
 /// Where `scripts/imagenet` puts the model that it makes.
 pub fn imagenet_model() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     let data = set("XDG_DATA_HOME").or_else(|| std::env::home_dir().map(|home| home.join(".local/share")))?;
     Some(data.join("mobilenet/models/mobilenet_v2-imagenet.safetensors"))
 }

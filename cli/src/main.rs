@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod decoder;
 mod failure;
+mod fingerprint;
 mod folders;
 #[cfg(feature = "hub")]
 mod hub;

@@ -4,6 +4,7 @@
 //! and that no other user can write. All else, and a folder that cannot be written, is a start without them and no error.
 
 use crate::config;
+use crate::fingerprint::Fingerprint;
 use mobilenet_wgpu::engine::Engine;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -87,8 +88,9 @@ fn header(data: &[u8]) -> [u8; HEADER] {
 
 /// FNV-1a of 64 bits, and the length in it: against cut and damaged files, not against people.
 fn checksum(data: &[u8]) -> u64 {
-    let step = |sum: u64, byte: &u8| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
-    (data.len() as u64).to_le_bytes().iter().chain(data).fold(0xcbf2_9ce4_8422_2325, step)
+    let mut sum = Fingerprint::of(&(data.len() as u64).to_le_bytes());
+    sum.add(data);
+    sum.0
 }
 
 #[cfg(unix)]

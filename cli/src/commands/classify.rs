@@ -4,7 +4,7 @@ use crate::backend;
 use crate::failure::{EXIT_CODES, Failure, Outcome, Status, tell};
 use crate::folders::identity;
 use crate::folders::index::beside;
-use crate::folders::journal::{Journal, same_pictures};
+use crate::folders::journal::{Journal, same_pictures, tell_resuming};
 use crate::interrupt;
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
@@ -168,7 +168,7 @@ impl Report {
         let (journal, done) = Journal::open::<Done>(&beside(output, ".partial.jsonl"), run, resume)?;
         same_pictures(done.iter().map(|line| line.path.as_str()), places)?;
         if resume {
-            tell(&format!("resuming: {} of {} pictures are done", count(done.len() as u64), count(places.len() as u64)));
+            tell_resuming(done.len(), places.len());
         }
         places.drain(..done.len());
         self.done += done.len();

@@ -4,7 +4,7 @@ use crate::backend;
 use crate::failure::{EXIT_CODES, Failure, Outcome, Status, tell};
 use crate::folders::identity;
 use crate::folders::index::{self, Rows, beside};
-use crate::folders::journal::{Journal, same_pictures};
+use crate::folders::journal::{Journal, same_pictures, tell_resuming};
 use crate::interrupt;
 use crate::model;
 use crate::options::{DeviceOptions, ModelOptions};
@@ -120,7 +120,7 @@ impl Run {
         }
         same_pictures(entries.iter().map(|entry| entry.path.as_str()), places)?;
         if arguments.resume {
-            tell(&format!("resuming: {} of {} pictures are done", count(entries.len() as u64), count(places.len() as u64)));
+            tell_resuming(entries.len(), places.len());
         }
         let rows = Rows::open(&arguments.output, channels, entries.iter().filter(|entry| entry.row).count())?;
         Ok(Self { normalize: arguments.normalize, resumed: arguments.resume, rows, journal, entries })

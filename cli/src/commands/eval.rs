@@ -3,7 +3,8 @@
 use crate::backend;
 use crate::config;
 use crate::failure::{EXIT_CODES, Failure, Outcome, Status, tell};
-use crate::folders::identity::{self, Fingerprint};
+use crate::fingerprint::Fingerprint;
+use crate::folders::identity;
 use crate::folders::journal::{self, Journal};
 use crate::folders::labelled::{self, Labelled};
 use crate::folders::report::{self, Subject};
@@ -129,7 +130,7 @@ impl Evaluation<'_> {
         }
         let (journal, done) = Journal::open::<Verdict>(&path, &run, arguments.resume)?;
         if arguments.resume {
-            tell(&format!("resuming: {} of {} pictures are done", count(done.len() as u64), count(total as u64)));
+            journal::tell_resuming(done.len(), total);
         }
         Ok((journal, done))
     }

@@ -5,6 +5,7 @@
 
 use super::index::beside;
 use crate::failure::{Failure, Outcome, tell};
+use crate::output::count;
 use crate::pictures::Place;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -125,6 +126,11 @@ fn read<T: DeserializeOwned>(path: &Path, file: &File, run: &Value) -> Outcome<(
         }
         length += read as u64;
     }
+}
+
+/// Says how far the run came that is gone on with.
+pub fn tell_resuming(done: usize, total: usize) {
+    tell(&format!("resuming: {} of {} pictures are done", count(done as u64), count(total as u64)));
 }
 
 /// Refuses to go on where the pictures that are done are not the first of those that are asked for now.
