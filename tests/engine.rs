@@ -50,6 +50,56 @@ fn a_batch_gives_what_its_pictures_give_alone() {
     }
 }
 
+/// Passes of a micro-batch, the last one smaller, with outputs of two sizes: whole, in slices, and after a smaller batch.
+#[test]
+fn a_batch_in_several_passes_gives_what_one_pass_gives() {
+    let Some(engine) = gpu::engine() else { return };
+    let both = |batch, micro_batch| {
+        let outputs = vec!["logits".into(), "features".into()];
+        let size = Some([64, 48]);
+        engine.session(&model(), &SessionOptions { micro_batch, outputs, size, batch, ..Default::default() }).unwrap()
+    };
+    let input = |batch: u32| {
+        let data = (0..batch * 64 * 48 * 3).map(|i| (i as f32 * 0.37).sin()).collect();
+        Tensor::from_nhwc(batch, Shape::new(64, 48, 3), data).unwrap()
+    };
+    let all = input(7);
+    let expected = both(7, 7).run(Input::Tensor(&all)).unwrap();
+    for micro_batch in [1, 2, 3, 6] {
+        let mut session = both(7, micro_batch);
+        assert_eq!([session.max_batch(), session.plan().micro_batch], [7, micro_batch]);
+        let near = |found: &mobilenet_wgpu::engine::Outputs, pictures: usize| {
+            for name in ["logits", "features"] {
+                let (found, expected) = (found.get(name).unwrap(), expected.get(name).unwrap());
+                assert_eq!(found.batch as usize, pictures);
+                let expected = &expected.data[..found.data.len()];
+                let error = rule::relative_error(&found.data, expected);
+                assert!(error < 1e-5, "{name} of {pictures}, {micro_batch} at a time: {error:e}");
+            }
+        };
+        near(&session.run(Input::Tensor(&all)).unwrap(), 7);
+        near(&session.run(Input::Tensor(&input(1))).unwrap(), 1);
+        near(&session.run(Input::Tensor(&input(6))).unwrap(), 6);
+        let mut encoder = engine.device().create_command_encoder(&Default::default());
+        let mut sliced = session.begin(&mut encoder, Input::Tensor(&all)).unwrap();
+        engine.queue().submit([encoder.finish()]);
+        let mut slices = 0;
+        loop {
+            // Three steps or so at a time, so that slices end within passes as well as with them.
+            let budget = 3.0 * session.plan().steps[slices % 7].why.ns().unwrap_or(1e5) / 1e6;
+            let mut encoder = engine.device().create_command_encoder(&Default::default());
+            let done = session.encode_slice(&mut sliced, &mut encoder, budget).unwrap();
+            engine.queue().submit([encoder.finish()]);
+            slices += 1;
+            if done {
+                break;
+            }
+        }
+        assert!(slices > session.plan().passes(7) as usize, "{slices} slices");
+        near(&sliced.finish().unwrap().wait().unwrap(), 7);
+    }
+}
+
 #[test]
 fn async_slices_and_buffers_give_what_run_gives() {
     let Some(engine) = gpu::engine() else { return };
@@ -297,7 +347,7 @@ fn a_guest_is_told_of_a_loss() {
     assert!(!shared.is_lost(), "two engines on one device are told apart");
 }
 
-/// A device with a phone's limits and no features runs the network, and a batch that does not fit is made smaller.
+/// A device with a phone's limits and no features runs the network, and a batch that does not fit goes through in passes.
 #[test]
 fn narrow_limits_are_planned_for() {
     if gpu::engine().is_none() {
@@ -310,11 +360,11 @@ fn narrow_limits_are_planned_for() {
     let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).unwrap();
     let engine = Engine::new(device, queue).unwrap();
     let mut session = engine.session(&model(), &options(64)).unwrap();
-    assert!(session.max_batch() < 64, "64 pictures cannot fit 4 MiB: {}", session.max_batch());
+    assert!(session.plan().micro_batch < 64, "64 pictures cannot fit 4 MiB: {}", session.plan().micro_batch);
     assert!(session.plan().steps.iter().all(|s| !s.variant.contains("subgroup")), "no subgroups without the feature");
-    let tensor = input(3);
+    let tensor = input(session.plan().micro_batch + 3);
     let found = session.run(Input::Tensor(&tensor)).unwrap();
-    let expected = gpu::engine().unwrap().session(&model(), &options(3)).unwrap().run(Input::Tensor(&tensor)).unwrap();
+    let expected = gpu::engine().unwrap().session(&model(), &options(64)).unwrap().run(Input::Tensor(&tensor)).unwrap();
     assert!(rule::relative_error(logits(&found), logits(&expected)) < 1e-5);
     let huge = SessionOptions { size: Some([4000, 4000]), ..options(1) };
     let error = engine.session(&model(), &huge).unwrap_err();

@@ -114,6 +114,7 @@ fn plans_keep_to_the_limits_of_their_device() {
                 let options = PlanOptions { batch, ..Default::default() };
                 let table = variants();
                 let plan = Plan::fitting(&graph, &profile, &table, &options).unwrap();
+                assert_eq!(plan.batch, batch, "{} takes a large batch in several passes", profile.name);
                 assert!(plan.slots.iter().all(|bytes| *bytes <= profile.max_storage_binding), "{}", profile.name);
                 for step in &plan.steps {
                     table[step.row].check(&step.case, Precision::F32, &profile).unwrap();
@@ -122,6 +123,31 @@ fn plans_keep_to_the_limits_of_their_device() {
             }
         }
     }
+}
+
+/// Passes begin where a binding of the input may: at multiples of 256 bytes.
+#[test]
+fn a_micro_batch_suits_caches_limits_and_alignment() {
+    let of = |size: u32, profile: &DeviceProfile, options: PlanOptions| {
+        let graph = passed(&MobileNetConfig { input: [size, size], ..MobileNetConfig::v2(1.0) });
+        let plan = Plan::fitting(&graph, profile, &variants(), &options).unwrap();
+        (plan.batch, plan.micro_batch)
+    };
+    let batch = |batch| PlanOptions { batch, ..Default::default() };
+    let [software, phone, desktop, _] = devices();
+    assert_eq!(of(224, &software, batch(1)), (1, 1));
+    assert_eq!(of(224, &software, batch(64)), (64, 4), "as many as the caches hold");
+    assert!(of(32, &software, batch(64)).1 > 32, "small pictures all together");
+    assert_eq!(of(224, &desktop, batch(64)), (64, 64));
+    let (whole, at_once) = of(224, &phone, batch(64));
+    assert!(whole == 64 && (8..64).contains(&at_once), "{at_once} in a binding of 128 MiB");
+    assert_eq!(of(224, &desktop, PlanOptions { micro_batch: 9, ..batch(20) }), (20, 9));
+    // 33 x 33 x 16 bytes are an odd multiple of 16, so only each sixteenth picture begins at one of 256.
+    assert_eq!(of(33, &desktop, PlanOptions { micro_batch: 5, ..batch(40) }), (40, 16));
+    assert_eq!(of(33, &desktop, PlanOptions { micro_batch: 5, ..batch(12) }), (12, 12));
+    // Inputs that no buffer holds are what makes the batch itself smaller.
+    let narrow = DeviceProfile { max_buffer_size: 5 << 20, max_storage_binding: 5 << 20, ..phone };
+    assert_eq!(of(224, &narrow, batch(64)), (4, 1));
 }
 
 #[test]

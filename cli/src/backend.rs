@@ -121,11 +121,11 @@ impl Backend {
     }
 
     /// How many pictures at a time are good here for `pictures` of them at a network's size, if nobody says. A real GPU wants
-    /// to be filled; in software a batch only spreads the cost of a dispatch, which counts for small networks.
+    /// to be filled; in software a batch spreads the cost of a dispatch, until its activations leave the caches.
     pub fn batch_for(&self, pictures: usize, [height, width]: [u32; 2]) -> u32 {
         let at_224 = match self.engine.as_ref().map(|e| e.profile().class) {
             None => return 1,
-            Some(DeviceClass::Software) => 1,
+            Some(DeviceClass::Software) => 4,
             Some(DeviceClass::Mobile) => 8,
             Some(DeviceClass::Integrated) => 16,
             Some(DeviceClass::Discrete) => 32,

@@ -2,6 +2,7 @@
 
 use super::pending::Reading;
 use super::place::Place;
+use super::program::Pass;
 use super::{Input, Pending, Session};
 use crate::{Error, Result};
 use std::sync::Arc;
@@ -104,7 +105,9 @@ impl Session {
         self.write_layers(place, batch);
         let lease = Arc::new(());
         self.lease = Arc::downgrade(&lease);
-        Ok(Sliced { pending, place, next: 0, steps: self.program.plan.steps.len(), read_back: true, _lease: lease })
+        let plan = &self.program.plan;
+        let steps = plan.steps.len() * plan.passes(batch) as usize;
+        Ok(Sliced { pending, place, next: 0, steps, read_back: true, _lease: lease })
     }
 
     /// Takes a place of the ring that nobody holds and the device is done with.
@@ -176,38 +179,43 @@ impl Session {
         if sliced.is_complete() {
             return Ok(true);
         }
-        let end = self.slice_end(sliced.next, max_gpu_ms);
-        {
-            let descriptor = wgpu::ComputePassDescriptor { label: Some("mobilenet"), timestamp_writes: None };
-            let mut pass = encoder.begin_compute_pass(&descriptor);
-            let groups = &self.geometry[sliced.place].1;
-            for (i, groups) in groups.iter().enumerate().take(end).skip(sliced.next) {
-                self.program.dispatch(&mut pass, i, sliced.place, *groups);
+        let end = self.slice_end(sliced, max_gpu_ms);
+        let (count, geometry) = (self.program.plan.steps.len(), &self.geometry[sliced.place]);
+        while sliced.next < end {
+            let pass = self.program.pass(sliced.place, (sliced.next / count) as u32, geometry.batch);
+            let steps = sliced.next % count..(end - sliced.next / count * count).min(count);
+            sliced.next += steps.len();
+            let whole = steps.end == count;
+            {
+                let descriptor = wgpu::ComputePassDescriptor { label: Some("mobilenet"), timestamp_writes: None };
+                let mut recorded = encoder.begin_compute_pass(&descriptor);
+                steps.for_each(|i| self.program.dispatch(&mut recorded, i, pass, geometry));
+            }
+            if whole {
+                self.copy_outputs(encoder, pass);
             }
         }
-        sliced.next = end;
         if sliced.is_complete() {
-            self.copy_outputs(encoder, sliced);
+            self.hand_over(encoder, sliced);
         }
         Ok(sliced.is_complete())
     }
 
-    /// For measuring: step `i` again, on what the last run through the first place of the ring has left.
+    /// For measuring: step `i` of the first pass again, on what the last run through the first place of the ring has left.
     /// Nothing is read back, and a step that there is not is no step.
     pub fn record_step(&self, pass: &mut wgpu::ComputePass<'_>, i: usize, repeats: u32) {
-        if let Some(groups) = self.geometry[0].1.get(i) {
-            (0..repeats).for_each(|_| self.program.dispatch(pass, i, 0, *groups));
-        }
+        let (geometry, first) = (&self.geometry[0], self.program.pass(0, 0, self.geometry[0].batch));
+        (0..repeats).for_each(|_| self.program.dispatch(pass, i, first, geometry));
     }
 
-    fn slice_end(&self, next: usize, max_gpu_ms: f64) -> usize {
+    fn slice_end(&self, sliced: &Sliced, max_gpu_ms: f64) -> usize {
         let steps = &self.program.plan.steps;
         let mut budget = max_gpu_ms * 1e6;
-        let mut end = next;
-        while end < steps.len() {
+        let mut end = sliced.next;
+        while end < sliced.steps {
             // A step that nobody has an expectation of counts as a tenth of a millisecond.
-            budget -= steps[end].why.ns().unwrap_or(1e5);
-            if budget < 0.0 && end > next {
+            budget -= steps[end % steps.len()].why.ns().unwrap_or(1e5);
+            if budget < 0.0 && end > sliced.next {
                 break;
             }
             end += 1;
@@ -217,23 +225,28 @@ impl Session {
 
     /// Uniforms change only with the batch.
     fn write_layers(&mut self, place: usize, batch: u32) {
-        if self.geometry[place].0 != batch {
-            let (groups, bytes) = self.program.geometry(&self.engine, batch);
+        if self.geometry[place].batch != batch {
+            let (geometry, bytes) = self.program.geometry(&self.engine, batch);
             self.engine.queue().write_buffer(&self.program.uniforms, (place * bytes.len()) as u64, &bytes);
-            self.geometry[place] = (batch, groups);
+            self.geometry[place] = geometry;
         }
     }
 
-    /// Outputs go from their slots into the place's result buffer, and from there, if asked, to the host.
-    fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder, sliced: &Sliced) {
-        let place = &self.places[sliced.place];
-        let mut end = 0;
+    /// A pass's outputs go from their slots into the place's result buffer.
+    fn copy_outputs(&self, encoder: &mut wgpu::CommandEncoder, pass: Pass) {
+        let result = &self.places[pass.place].result;
         for (output, layout) in self.program.plan.outputs.iter().zip(self.layout.iter()) {
-            let bytes = layout.picture_bytes * u64::from(sliced.pending.batch());
-            encoder.copy_buffer_to_buffer(&self.program.slots[output.slot], 0, &place.result, layout.offset, bytes);
-            end = layout.offset + bytes;
+            let [before, bytes] = [pass.first, pass.pictures].map(|pictures| layout.picture_bytes * u64::from(pictures));
+            encoder.copy_buffer_to_buffer(&self.program.slots[output.slot], 0, result, layout.offset + before, bytes);
         }
+    }
+
+    /// The result goes, if asked, to the host.
+    fn hand_over(&self, encoder: &mut wgpu::CommandEncoder, sliced: &Sliced) {
+        let place = &self.places[sliced.place];
         if sliced.read_back {
+            let batch = u64::from(sliced.pending.batch());
+            let end = self.layout.last().map_or(0, |last| last.offset + last.picture_bytes * batch);
             encoder.copy_buffer_to_buffer(&place.result, 0, &place.staging, 0, end);
             place.read_back(encoder);
         } else {

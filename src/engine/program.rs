@@ -34,7 +34,7 @@ pub(super) struct Program {
     pub plan: Plan,
     pub slots: Vec<wgpu::Buffer>,
     pub steps: Vec<Compiled>,
-    /// Uniforms of all steps, once for each place of the ring.
+    /// Uniforms of all steps, for each place of the ring twice: for passes of a whole micro-batch, and for a smaller last one.
     pub uniforms: wgpu::Buffer,
     /// Bytes from one step's uniform to the next.
     pub stride: u32,
@@ -45,8 +45,31 @@ pub(super) struct Program {
 pub(super) struct Compiled {
     pipeline: Arc<Pipeline>,
     weights: Bound,
-    /// One bind group, or one for each place of the ring if the step reads the input.
+    /// One bind group; if the step reads the input, one for each place of the ring and pass.
     bind_groups: Vec<wgpu::BindGroup>,
+}
+
+/// How a number of pictures goes through the steps.
+#[derive(Debug, Default)]
+pub(super) struct Geometry {
+    pub batch: u32,
+    /// Workgroups of each step in a pass of a whole micro-batch.
+    whole: Vec<[u32; 3]>,
+    /// The same in the last pass, if it has fewer pictures.
+    rest: Vec<[u32; 3]>,
+}
+
+/// One of a run's passes through the steps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pass {
+    /// Place of the ring.
+    pub place: usize,
+    /// Which pass.
+    pub index: u32,
+    /// Its first picture.
+    pub first: u32,
+    /// Its pictures.
+    pub pictures: u32,
 }
 
 impl Program {
@@ -64,26 +87,41 @@ impl Program {
         program
     }
 
-    /// Workgroups of each step and the bytes of all uniforms for `batch` pictures.
-    pub fn geometry(&self, engine: &Engine, batch: u32) -> (Vec<[u32; 3]>, Vec<u8>) {
-        let mut bytes = vec![0; self.stride as usize * self.plan.steps.len()];
-        let groups = self.plan.steps.iter().enumerate().map(|(i, step)| {
-            let (groups, layer) = step.at(batch, &engine.variants()[step.row], engine.profile());
-            let start = i * self.stride as usize;
-            bytes[start..start + size_of::<Layer>()].copy_from_slice(bytemuck::bytes_of(&layer));
-            groups
-        });
-        (groups.collect(), bytes)
+    /// Workgroups of each step and the bytes of one place's uniforms for `batch` pictures.
+    pub fn geometry(&self, engine: &Engine, batch: u32) -> (Geometry, Vec<u8>) {
+        let steps = &self.plan.steps;
+        let mut bytes = vec![0; self.stride as usize * 2 * steps.len()];
+        let mut groups = |pictures: u32, first: usize| -> Vec<[u32; 3]> {
+            let one = |(i, step): (usize, &Step)| {
+                let (groups, layer) = step.at(pictures, &engine.variants()[step.row], engine.profile());
+                let start = (first + i) * self.stride as usize;
+                bytes[start..start + size_of::<Layer>()].copy_from_slice(bytemuck::bytes_of(&layer));
+                groups
+            };
+            if pictures == 0 { Vec::new() } else { steps.iter().enumerate().map(one).collect() }
+        };
+        let micro = self.plan.micro_batch;
+        let whole = groups(if batch >= micro { micro } else { 0 }, 0);
+        let rest = groups(batch % micro, steps.len());
+        (Geometry { batch, whole, rest }, bytes)
     }
 
-    /// Records step `i` into a pass.
-    pub fn dispatch(&self, pass: &mut wgpu::ComputePass<'_>, i: usize, place: usize, groups: [u32; 3]) {
-        let step = &self.steps[i];
-        let bind_group = step.bind_groups.get(place).or(step.bind_groups.first());
-        let offset = (place * self.plan.steps.len() + i) as u32 * self.stride;
-        pass.set_pipeline(&step.pipeline.pipeline);
-        pass.set_bind_group(0, bind_group, &[offset]);
-        pass.dispatch_workgroups(groups[0], groups[1], groups[2]);
+    /// Pass `index` of `batch` pictures.
+    pub fn pass(&self, place: usize, index: u32, batch: u32) -> Pass {
+        let first = index * self.plan.micro_batch;
+        Pass { place, index, first, pictures: self.plan.micro_batch.min(batch.saturating_sub(first)) }
+    }
+
+    /// Records step `i` of a pass. A step that there is not is no step.
+    pub fn dispatch(&self, encoder: &mut wgpu::ComputePass<'_>, i: usize, pass: Pass, geometry: &Geometry) {
+        let less = pass.pictures < self.plan.micro_batch;
+        let (Some(step), Some(groups)) = (self.steps.get(i), if less { &geometry.rest } else { &geometry.whole }.get(i)) else { return };
+        let passes = self.plan.passes(self.plan.batch) as usize;
+        let bind_group = step.bind_groups.get(pass.place * passes + pass.index as usize).or(step.bind_groups.first());
+        let offset = ((2 * pass.place + usize::from(less)) * self.plan.steps.len() + i) as u32 * self.stride;
+        encoder.set_pipeline(&step.pipeline.pipeline);
+        encoder.set_bind_group(0, bind_group, &[offset]);
+        encoder.dispatch_workgroups(groups[0], groups[1], groups[2]);
     }
 }
 
@@ -164,7 +202,7 @@ fn build(engine: &Engine, plan: Plan, inputs: &[wgpu::Buffer], pipelines: Vec<Ar
     let stride = (size_of::<Layer>() as u32).next_multiple_of(engine.profile().uniform_alignment.max(16));
     let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("layers"),
-        size: u64::from(stride) * (plan.steps.len() * inputs.len()) as u64,
+        size: u64::from(stride) * (2 * plan.steps.len() * inputs.len()) as u64,
         usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
@@ -181,13 +219,24 @@ fn build(engine: &Engine, plan: Plan, inputs: &[wgpu::Buffer], pipelines: Vec<Ar
     for ((step, pipeline), weights) in plan.steps.iter().zip(pipelines).zip(weights) {
         let reads_input = step.input == Source::Input || step.residual == Some(Source::Input);
         let mut compiled = Compiled { pipeline, weights, bind_groups: Vec::new() };
-        for input in inputs.iter().take(if reads_input { inputs.len() } else { 1 }) {
-            let group = bind_group(engine, step, &compiled, &slots, &uniforms, input)?;
-            compiled.bind_groups.push(group);
+        let (places, passes) = if reads_input { (inputs.len(), plan.passes(plan.batch)) } else { (1, 1) };
+        for input in inputs.iter().take(places) {
+            for pass in 0..passes {
+                let group = bind_group(engine, step, &compiled, &slots, &uniforms, part(&plan, input, pass))?;
+                compiled.bind_groups.push(group);
+            }
         }
         steps.push(compiled);
     }
     Ok(Program { plan, slots, steps, uniforms, stride })
+}
+
+/// The pictures of the input that a pass reads.
+fn part<'a>(plan: &Plan, input: &'a wgpu::Buffer, pass: u32) -> wgpu::BindingResource<'a> {
+    let bytes = |pictures: u32| u64::from(pictures) * plan.input.pixels() * u64::from(plan.input.c4()) * 4 * plan.precision.bytes();
+    let first = pass * plan.micro_batch;
+    let size = bytes(plan.micro_batch.min(plan.batch - first));
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: input, offset: bytes(first), size: size.try_into().ok() })
 }
 
 fn bind_group(
@@ -196,17 +245,17 @@ fn bind_group(
     compiled: &Compiled,
     slots: &[wgpu::Buffer],
     uniforms: &wgpu::Buffer,
-    input: &wgpu::Buffer,
+    input: wgpu::BindingResource<'_>,
 ) -> Result<wgpu::BindGroup> {
     let source = |source: Source| match source {
-        Source::Input => input,
-        Source::Slot(i) => &slots[i],
+        Source::Input => input.clone(),
+        Source::Slot(i) => slots[i].as_entire_binding(),
     };
     lock(&engine.shared.made).bind_groups += 1;
     compiled.pipeline.bind(engine.device(), &step.node, uniforms, |name, binding, what| match what {
-        Binding::Input => Ok(source(step.input).as_entire_binding()),
+        Binding::Input => Ok(source(step.input)),
         Binding::Output => Ok(slots[step.output].as_entire_binding()),
-        Binding::Residual => Ok(source(step.residual.unwrap_or(step.input)).as_entire_binding()),
+        Binding::Residual => Ok(source(step.residual.unwrap_or(step.input))),
         Binding::Weights(_) | Binding::Bias(_) => {
             let found = compiled.weights.iter().find(|(b, _)| *b == binding).map(|(_, buffer)| buffer.as_entire_binding());
             found.ok_or_else(|| Error::Kernel { name: step.variant.clone(), message: format!("`{name}` has no weights") })

@@ -3,7 +3,7 @@
 use super::encode::Recorded;
 use super::pending::OutputLayout;
 use super::place::Place;
-use super::program::{Evaluate, Parameters, Program};
+use super::program::{Evaluate, Geometry, Parameters, Program};
 use super::{Engine, Input, Outputs};
 use crate::gpu::Scope;
 use crate::graph::{Graph, Param, passes};
@@ -21,8 +21,11 @@ use std::sync::{Arc, Weak};
 pub struct SessionOptions {
     /// Height and width of the network's input; the model's own if `None`.
     pub size: Option<[u32; 2]>,
-    /// Largest batch of one dispatch list; larger inputs are run in parts. Halved until it fits the device.
+    /// Largest batch of one submission; larger inputs are run in parts. Halved until its inputs and outputs fit the device.
     pub batch: u32,
+    /// Most pictures that go through the network's steps together, a larger batch in several passes; 0: what suits the device (see
+    /// [`PlanOptions::micro_batch`]).
+    pub micro_batch: u32,
     /// Types of storage, arithmetic and accumulation.
     pub precision: Precision,
     /// Nodes whose values are wanted, by name; the graph's own outputs if empty.
@@ -44,6 +47,7 @@ impl Default for SessionOptions {
         Self {
             size: None,
             batch: 1,
+            micro_batch: 0,
             precision: Precision::F32,
             outputs: Vec::new(),
             without_passes: Vec::new(),
@@ -62,8 +66,8 @@ pub struct Session {
     pub(super) program: Program,
     pub(super) layout: Arc<Vec<OutputLayout>>,
     pub(super) places: Vec<Arc<Place>>,
-    /// Batch that each place's uniforms are written for, and the workgroups of its steps.
-    pub(super) geometry: Vec<(u32, Vec<[u32; 3]>)>,
+    /// What each place's uniforms are written for.
+    pub(super) geometry: Vec<Geometry>,
     pub(super) preprocessor: Preprocessor,
     /// Made when the first frame comes.
     pub(super) frames: Option<FramePreprocessor>,
@@ -100,6 +104,7 @@ impl Engine {
         let graph = passes::run(&graph, &options.without_passes);
         let plan_options = PlanOptions {
             batch: options.batch,
+            micro_batch: options.micro_batch,
             precision: options.precision,
             prefer: options.prefer.clone(),
             tuning: options.tuning.clone(),
@@ -156,7 +161,7 @@ impl Session {
         engine.shared.loss.watch(&places);
         let inputs: Vec<_> = places.iter().map(|p| p.input.clone()).collect();
         let program = Program::new(&engine, plan, parameters, &inputs).await?;
-        let geometry = vec![(0, Vec::new()); places.len()];
+        let geometry = places.iter().map(|_| Geometry::default()).collect();
         let staging = places.iter().map(|_| Staging::default()).collect();
         let preprocessor = Preprocessor::new(engine.device(), program.plan.precision).await?;
         super::lock(&engine.shared.made).pipelines += KERNELS.len() as u64;

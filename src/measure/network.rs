@@ -218,8 +218,13 @@ pub fn profile(session: &mut Session, input: Input<'_>, options: &RunOptions) ->
     let times: Vec<f64> = times.into_iter().map(median).collect();
     let sum: f64 = times.iter().sum();
     let plan = session.plan();
+    // A step of each pass of the run.
+    let batch = input.batch() as u32;
+    let pictures = plan.micro_batch.min(batch);
+    let passes = f64::from(batch) / f64::from(pictures.max(1));
+    let method = if passes > 1.0 { format!("{method}; {pictures} pictures at a time, times {passes}") } else { method };
     let steps = plan.steps.iter().zip(&times).map(|(step, ns)| {
-        let case = step.case.with_batch(input.batch() as u32);
+        let case = step.case.with_batch(pictures);
         // The weights are read once whatever the batch, so the plan's own batch is not scaled.
         let bytes = if case.batch == step.case.batch { step.bytes_read(plan.precision) + step.bytes_written(plan.precision) } else { 0 };
         let per_ns = |amount: f64| if *ns > 0.0 { amount / ns } else { 0.0 };
@@ -227,13 +232,13 @@ pub fn profile(session: &mut Session, input: Input<'_>, options: &RunOptions) ->
             node: step.node.clone(),
             op: case.op.to_string(),
             variant: step.variant.clone(),
-            ns: *ns,
+            ns: passes * ns,
             share: if sum > 0.0 { ns / sum } else { 0.0 },
             gflops: per_ns(2.0 * case.macs() as f64),
             gbytes: per_ns(bytes as f64),
         }
     });
-    Ok(Profile { clock: watch.clock(), method, batch: input.batch() as u32, steps: steps.collect(), sum, whole: whole.median })
+    Ok(Profile { clock: watch.clock(), method, batch, steps: steps.collect(), sum: passes * sum, whole: whole.median })
 }
 
 /// Samples of each step by the host's clock, at least 2 ms each.

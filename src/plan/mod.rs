@@ -3,6 +3,7 @@
 mod choose;
 mod fuse;
 mod memory;
+mod micro_batch;
 mod settle;
 
 pub use choose::{Measured, Preference, Why};
@@ -22,6 +23,8 @@ use serde::Serialize;
 pub struct PlanOptions {
     /// Largest batch; 0 counts as 1.
     pub batch: u32,
+    /// Most pictures that go through the steps together, a larger batch in several passes; 0: what suits the device.
+    pub micro_batch: u32,
     /// Storage, arithmetic and accumulation types.
     pub precision: Precision,
     /// Variants that are taken wherever they apply, before record and cost model.
@@ -35,7 +38,7 @@ pub struct PlanOptions {
 
 impl Default for PlanOptions {
     fn default() -> Self {
-        Self { batch: 1, precision: Precision::F32, prefer: Vec::new(), tuning: Tuning::default(), runs: RUNS }
+        Self { batch: 1, micro_batch: 0, precision: Precision::F32, prefer: Vec::new(), tuning: Tuning::default(), runs: RUNS }
     }
 }
 
@@ -73,7 +76,7 @@ fn text<S: serde::Serializer>(param: &Param, s: S) -> std::result::Result<S::Ok,
 pub struct Step {
     /// The node that it computes.
     pub node: String,
-    /// The problem, at the plan's batch.
+    /// The problem, at the plan's micro-batch.
     pub case: Case,
     /// The variant's name.
     pub variant: String,
@@ -82,7 +85,7 @@ pub struct Step {
     pub row: usize,
     /// Why this variant.
     pub why: Why,
-    /// Workgroups at the plan's batch.
+    /// Workgroups at the plan's micro-batch.
     pub workgroups: [u32; 3],
     /// First input.
     pub input: Source,
@@ -143,8 +146,10 @@ pub struct Output {
 pub struct Plan {
     /// The device that it was made for.
     pub device: String,
-    /// Largest batch.
+    /// Largest batch of a run.
     pub batch: u32,
+    /// Pictures that go through the steps together. A larger batch takes several passes, and the slots hold one of them.
+    pub micro_batch: u32,
     /// Types.
     pub precision: Precision,
     /// Shape of one input picture.
@@ -178,10 +183,16 @@ impl Plan {
         if graph.outputs().contains(&input) {
             return Err(Error::Graph { node: graph.node(input).name.clone(), message: "the input itself cannot be an output".into() });
         }
-        let bytes = |shape: Shape| u64::from(batch) * shape.pixels() * u64::from(shape.c4()) * 4 * options.precision.bytes();
+        let picture = |shape: Shape| shape.pixels() * u64::from(shape.c4()) * 4 * options.precision.bytes();
+        let whole = u64::from(batch) * picture(input_shape).max(graph.outputs().iter().map(|id| picture(graph.node(*id).shape)).sum());
+        if whole > profile.max_buffer_size {
+            return Err(limit(&graph.node(input).name, "max_buffer_size", whole, profile.max_buffer_size));
+        }
+        let micro_batch = micro_batch::of(graph, profile, options);
+        let bytes = |shape: Shape| u64::from(micro_batch) * picture(shape);
         // First, so that whatever counts pixels of a batch stays in its range.
         fits(&graph.node(input).name, bytes(input_shape), profile)?;
-        let graph = &fuse::fuse(graph, profile, variants, options);
+        let graph = &fuse::fuse(graph, profile, variants, &PlanOptions { batch: micro_batch, ..options.clone() });
         for node in graph.nodes() {
             fits(&node.name, bytes(node.shape), profile)?;
         }
@@ -190,10 +201,10 @@ impl Plan {
         let source = |id: NodeId| if id == input { Source::Input } else { Source::Slot(memory.slot[id.0]) };
         let mut choices = Vec::with_capacity(graph.nodes().len());
         for node in graph.nodes() {
-            let case = Case::of(graph, node, batch);
+            let case = Case::of(graph, node, micro_batch);
             choices.push(case.map(|case| choose::choose(&node.name, &case, profile, variants, options)).transpose()?);
         }
-        settle::settle(&mut choices, options.runs, profile, variants);
+        settle::settle(&mut choices, options.runs.saturating_mul(batch.div_ceil(micro_batch)), profile, variants);
         let mut steps = Vec::new();
         for ((i, node), choice) in graph.nodes().iter().enumerate().zip(choices) {
             let Some(Choice { case, row, why, .. }) = choice else { continue };
@@ -223,6 +234,7 @@ impl Plan {
         Ok(Self {
             device: profile.key(),
             batch,
+            micro_batch,
             precision: options.precision,
             input: input_shape,
             outputs: outputs.collect(),
@@ -233,7 +245,8 @@ impl Plan {
         })
     }
 
-    /// The largest plan for up to `options.batch` pictures that fits: a batch that exceeds the device's limits is halved.
+    /// The largest plan for up to `options.batch` pictures that fits: what exceeds the device's limits is halved, first the micro-batch,
+    /// and the batch where its inputs and outputs alone do.
     ///
     /// # Errors
     /// As [`Plan::new`], if not even one picture fits.
@@ -241,10 +254,22 @@ impl Plan {
         let mut options = options.clone();
         loop {
             match Plan::new(graph, profile, variants, &options) {
-                Err(Error::Limit { .. } | Error::NoVariant { .. }) if options.batch > 1 => options.batch /= 2,
+                Err(Error::Limit { .. } | Error::NoVariant { .. }) if options.batch > 1 => {
+                    micro_batch::shrink(graph, profile, &mut options)
+                }
                 result => return result,
             }
         }
+    }
+
+    /// Passes through the steps that `batch` pictures take.
+    pub fn passes(&self, batch: u32) -> u32 {
+        batch.div_ceil(self.micro_batch.max(1))
+    }
+
+    /// Dispatches of a full batch.
+    pub fn dispatches(&self) -> usize {
+        self.steps.len() * self.passes(self.batch) as usize
     }
 
     /// Bytes of all weights, each counted once.
@@ -263,7 +288,7 @@ impl Plan {
 
     /// Multiply-accumulates of a full batch.
     pub fn macs(&self) -> u64 {
-        self.steps.iter().map(|s| s.case.macs()).sum()
+        u64::from(self.batch) * self.steps.iter().map(|s| s.case.with_batch(1).macs()).sum::<u64>()
     }
 }
 
@@ -271,13 +296,11 @@ fn fits(node: &str, needed: u64, profile: &DeviceProfile) -> Result<()> {
     if needed <= profile.max_storage_binding {
         return Ok(());
     }
-    Err(Error::Limit {
-        node: node.to_string(),
-        limit: "max_storage_buffer_binding_size",
-        needed,
-        available: profile.max_storage_binding,
-        hint: "use a smaller size or batch".into(),
-    })
+    Err(limit(node, "max_storage_buffer_binding_size", needed, profile.max_storage_binding))
+}
+
+fn limit(node: &str, limit: &'static str, needed: u64, available: u64) -> Error {
+    Error::Limit { node: node.to_string(), limit, needed, available, hint: "use a smaller size or batch".into() }
 }
 
 /// The parameters of a node as its kernel reads them.

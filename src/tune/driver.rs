@@ -74,11 +74,11 @@ impl Tuned {
 /// where there is something to choose.
 ///
 /// # Errors
-/// As [`Plan::fitting`], whose batch counts: one that does not fit the device is halved.
+/// As [`Plan::fitting`], whose micro-batch counts: what goes through the steps together.
 pub fn cases(graph: &Graph, profile: &DeviceProfile, variants: &[Variant], batches: &[u32], precision: Precision) -> Result<Vec<Case>> {
     let mut cases: Vec<Case> = Vec::new();
     for batch in batches {
-        let batch = Plan::fitting(graph, profile, variants, &PlanOptions { batch: *batch, precision, ..Default::default() })?.batch;
+        let batch = Plan::fitting(graph, profile, variants, &PlanOptions { batch: *batch, precision, ..Default::default() })?.micro_batch;
         let applicable = |case: &Case| variants.iter().filter(|v| v.check(case, precision, profile).is_ok()).count();
         let mut found: Vec<Case> = graph.nodes().iter().filter_map(|node| Case::of(graph, node, batch)).collect();
         found.retain(|case| applicable(case) > 1);

@@ -65,7 +65,7 @@ pub fn run(
 /// Pairs below which no interval of their ratios holds the median with 95 %.
 const FEWEST: u32 = 6;
 
-const KEYS: &str = "precision=TYPE, tuning=FILE|shipped|none, prefer=OP/VARIANT, without=PASS, batch=N, runs=N";
+const KEYS: &str = "precision=TYPE, tuning=FILE|shipped|none, prefer=OP/VARIANT, without=PASS, batch=N, micro-batch=N, runs=N";
 
 /// `key=value` pairs with commas, over the options that both have.
 fn apply(setting: &str, device: &DeviceOptions, base: &SessionOptions) -> Outcome<(DeviceOptions, SessionOptions)> {
@@ -78,6 +78,7 @@ fn apply(setting: &str, device: &DeviceOptions, base: &SessionOptions) -> Outcom
             "tuning" => device.tuning = Some(value.to_string()),
             "without" => session.without_passes.push(value.to_string()),
             "batch" => session.batch = value.parse().map_err(|_| bad("expected a number"))?,
+            "micro-batch" => session.micro_batch = value.parse().map_err(|_| bad("expected a number"))?,
             "runs" => session.runs = value.parse().map_err(|_| bad("expected a number"))?,
             "prefer" => {
                 let (op, variant) = value.split_once('/').ok_or_else(|| bad("expected OP/VARIANT"))?;

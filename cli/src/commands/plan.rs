@@ -87,7 +87,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
         out.json_pretty(&value(&plan, &variants, &source.to_string()))?;
     } else {
         let name = model.recognition();
-        out.line(format!("{}\n{}, {}, batch {}\n", out.bold(name), plan.device, plan.precision, plan.batch))?;
+        let parts = if plan.micro_batch < plan.batch { format!(", {} at a time", plan.micro_batch) } else { String::new() };
+        out.line(format!("{}\n{}, {}, batch {}{parts}\n", out.bold(name), plan.device, plan.precision, plan.batch))?;
         steps(&plan, &variants).write(&mut out)?;
         out.line("")?;
         totals(&mut out, &plan)?;
@@ -109,7 +110,7 @@ fn value(plan: &Plan, variants: &[Variant], model: &str) -> serde_json::Value {
     let mut value = json!({
         "model": model,
         "totals": {
-            "dispatches": plan.steps.len(),
+            "dispatches": plan.dispatches(),
             "macs": plan.macs(),
             "weight_bytes": plan.weight_bytes(),
             "activation_bytes": plan.activation_bytes(),
@@ -190,7 +191,9 @@ fn totals(out: &mut Output, plan: &Plan) -> Outcome<()> {
     let slots: Vec<String> = plan.slots.iter().map(|b| bytes(*b)).collect();
     let types = if plan.precision == Precision::F32 { "f32" } else { "f16" };
     out.line(out.bold("Totals"))?;
-    out.line(format!("  dispatches    {}", plan.steps.len()))?;
+    let passes = plan.passes(plan.batch);
+    let parts = if passes > 1 { format!(", {} in each of {passes} passes", plan.steps.len()) } else { String::new() };
+    out.line(format!("  dispatches    {}{parts}", plan.dispatches()))?;
     out.line(format!("  MACs          {}", count(plan.macs())))?;
     out.line(format!("  weights       {} in {types}", bytes(plan.weight_bytes())))?;
     out.line(format!(
