@@ -70,15 +70,21 @@ impl Backlog {
 }
 
 impl Decoder {
-    /// Starts decoding; about `ahead` pictures are kept ready.
-    pub fn new(places: Vec<Place>, ahead: usize, limits: DecodeLimits) -> Self {
+    /// Starts decoding; about `ahead` pictures are kept ready. `behind`: behind whoever else computes. A software adapter has a thread on
+    /// each core and waits for the slowest, so a picture that is decoded in the middle of a kernel costs it that time on every core.
+    pub fn new(places: Vec<Place>, ahead: usize, limits: DecodeLimits, behind: bool) -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from).min(places.len().max(1));
         let (to_reader, ordered) = sync_channel(ahead.max(1));
         let (to_threads, jobs) = channel::<Job>();
         let (jobs, backlog) = (Arc::new(Mutex::new(jobs)), Arc::new(Backlog::default()));
         for _ in 0..threads {
             let (jobs, backlog) = (jobs.clone(), backlog.clone());
-            std::thread::spawn(move || work(&jobs, &backlog, limits));
+            std::thread::spawn(move || {
+                if behind {
+                    yield_to_others();
+                }
+                work(&jobs, &backlog, limits);
+            });
         }
         std::thread::spawn(move || feed(places, &to_reader, &to_threads));
         Self { ordered, next: None, backlog }
@@ -111,6 +117,19 @@ impl Decoder {
                 Next::NotYet
             }
             Err(RecvTimeoutError::Disconnected) => Next::End,
+        }
+    }
+}
+
+/// Has this thread run where others leave room, as far as the system has priorities for threads.
+fn yield_to_others() {
+    #[cfg(target_os = "linux")]
+    {
+        const LOWER: i32 = 10;
+        let thread = Some(rustix::thread::gettid());
+        if let Ok(now) = rustix::process::getpriority_process(thread) {
+            // It decodes at any priority.
+            let _ = rustix::process::setpriority_process(thread, (now + LOWER).min(19));
         }
     }
 }
@@ -165,7 +184,7 @@ mod tests {
     #[test]
     fn order_is_kept_and_what_is_missing_is_told() {
         let places: Vec<_> = (0..100).map(|i| Place::File(PathBuf::from(format!("missing-{i}.png")))).collect();
-        let decoded: Vec<_> = Decoder::new(places.clone(), 3, DecodeLimits::default()).collect();
+        let decoded: Vec<_> = Decoder::new(places.clone(), 3, DecodeLimits::default(), true).collect();
         assert_eq!(decoded.iter().map(|d| d.0.clone()).collect::<Vec<_>>(), places);
         assert!(decoded.iter().all(|d| d.1.is_err()));
     }
@@ -173,6 +192,6 @@ mod tests {
     #[test]
     fn an_early_end_is_no_deadlock() {
         let places = (0..1000).map(|i| Place::File(PathBuf::from(format!("missing-{i}.png")))).collect();
-        assert_eq!(Decoder::new(places, 2, DecodeLimits::default()).take(3).count(), 3);
+        assert_eq!(Decoder::new(places, 2, DecodeLimits::default(), false).take(3).count(), 3);
     }
 }

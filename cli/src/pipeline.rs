@@ -9,6 +9,7 @@ use crate::pictures::Place;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mobilenet_wgpu::classifier::Running;
 use mobilenet_wgpu::engine::Outputs;
+use mobilenet_wgpu::gpu::DeviceClass;
 use mobilenet_wgpu::picture::DecodeLimits;
 use mobilenet_wgpu::{Classifier, Error, Picture};
 use std::collections::VecDeque;
@@ -50,7 +51,7 @@ pub fn run(
     mut each: impl FnMut(&Place, Result<Answer<'_>, &str>) -> Outcome<()>,
 ) -> Outcome<()> {
     let bar = progress(places.len());
-    let decoder = Decoder::new(places, classifier.max_batch() * IN_FLIGHT, limits);
+    let decoder = Decoder::new(places, classifier.max_batch() * IN_FLIGHT, limits, shares_the_processor(classifier));
     let mut pipeline = Pipeline { classifier, bar, under_way: VecDeque::new(), last_end: Instant::now(), each: &mut each };
     pipeline.run(decoder)
 }
@@ -114,6 +115,11 @@ impl Pipeline<'_> {
         bar.inc(count);
         Ok(())
     }
+}
+
+/// Whether the network is computed on the cores that decode.
+pub fn shares_the_processor(classifier: &Classifier) -> bool {
+    classifier.session().is_some_and(|session| session.engine().profile().class == DeviceClass::Software)
 }
 
 /// A bar on standard error, if that is a terminal and there is much to do.
