@@ -97,7 +97,8 @@ fn walk(folder: &Path, above: &mut Vec<PathBuf>, places: &mut Vec<Place>) -> Out
     for path in entries.into_iter().map(|entry| entry.path()).filter(|path| !is_hidden(path)) {
         if path.is_dir() {
             walk(&path, above, places)?;
-        } else if is_picture(&path) && path.is_file() {
+        } else if is_picture(&path) && (path.is_file() || path.is_symlink()) {
+            // A link to nowhere is told as a file that is not there.
             places.push(Place::File(path));
         }
     }

@@ -5,6 +5,7 @@
 use crate::config;
 use crate::failure::{Failure, Outcome, tell};
 use mobilenet_wgpu::gpu::DeviceProfile;
+use mobilenet_wgpu::kernel;
 use mobilenet_wgpu::tune::{DeviceKey, Tuning, TuningRecord};
 use std::path::{Path, PathBuf};
 
@@ -98,7 +99,15 @@ pub fn asked(wish: Option<&str>, profile: &DeviceProfile) -> Outcome<Tuning> {
             Ok(Tuning::default().with(record))
         }
         None => match place(profile).filter(|path| path.exists()) {
-            Some(path) => Ok(Tuning::default().with(load(&path, profile))),
+            Some(path) => {
+                let record = load(&path, profile);
+                let (stale, all) = (record.stale(&kernel::variants()), record.len());
+                if stale > 0 {
+                    let which = format!("{stale} of {all} layers in {} were tuned with kernels as they were before", path.display());
+                    tell(&format!("note: {which}; `mobilenet tune` measures those again"));
+                }
+                Ok(Tuning::default().with(record))
+            }
             None => Ok(Tuning::default()),
         },
     }

@@ -412,6 +412,15 @@ fn links_to_folders_are_followed_but_not_in_circles() {
     let expected = ["cat/00000", "cat/00003", "cat/more/more", "dog/00001", "dog/00004", "ship/00002", "ship/00005"];
     assert_eq!(found, expected.map(|name| format!("data/{name}.png")));
     assert_eq!(folder.json(&["eval", "data", "--json"])["n"], 7);
+    // A picture that is a link to nowhere is told as one that is not there.
+    symlink("nowhere.png", folder.path("data/dog/gone.png")).unwrap();
+    let output = folder.run(&["classify", "data", "--json", "--top", "1"]);
+    assert_eq!((output.status.code(), text(&output.stdout).lines().count()), (Some(1), 8));
+    assert!(
+        text(&output.stdout).contains("data/dog/gone.png") && text(&output.stdout).contains("cannot be read"),
+        "{}",
+        text(&output.stdout)
+    );
 }
 
 /// Lines of a file of JSON but for the times.

@@ -305,6 +305,19 @@ fn a_record_is_kept_and_found_by_the_next_plan() {
     assert_eq!(why(&["--tuning", "none"]), 0);
     let bad = mobilenet_with(["plan", "--tuning", tool::CAT], &settings, b"");
     assert!(bad.code == 0 && bad.err.contains("is not used: tuning: not a tuning record"), "a miss, and no error: {bad:?}");
+    // Kernels that were edited since are told.
+    let plan = || mobilenet_with(["plan"], &settings, b"");
+    assert!(!plan().err.contains("were tuned with"), "{:?}", plan());
+    let path = report["record"].as_str().unwrap();
+    let mut record: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let cases = record["cases"].as_object_mut().unwrap();
+    for candidate in cases.values_mut().flat_map(|case| case["candidates"].as_array_mut().unwrap()) {
+        candidate["fingerprint"] = "0".into();
+    }
+    let all = cases.len();
+    std::fs::write(path, record.to_string()).unwrap();
+    assert!(plan().err.contains(&format!("{all} of {all} layers")), "{:?}", plan());
+    assert_eq!(why(&[]), 0);
 }
 
 #[test]

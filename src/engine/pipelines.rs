@@ -48,19 +48,34 @@ impl Engine {
     /// compiles them elsewhere, and says much later whether they are good.
     pub(super) async fn pipelines(&self, rows: &[usize], precision: Precision) -> Result<Vec<Arc<Pipeline>>> {
         let made = || lock(&self.shared.pipelines.made);
-        let mut asked = Vec::new();
+        let mut wanted = Vec::new();
         for row in rows {
-            if !made().contains_key(&(*row, precision)) && !asked.iter().any(|(of, ..): &(usize, _, _)| of == row) {
-                let (pipeline, outcome) = self.ask(&self.shared.variants[*row], precision);
-                asked.push((*row, pipeline, outcome));
+            if !made().contains_key(&(*row, precision)) && !wanted.contains(row) {
+                wanted.push(*row);
             }
         }
-        for (row, pipeline, outcome) in asked {
+        for (row, (pipeline, outcome)) in wanted.iter().copied().zip(self.ask_all(&wanted, precision)) {
             outcome.await?;
             made().insert((row, precision), Arc::new(pipeline));
         }
         let made = made();
         Ok(rows.iter().filter_map(|row| made.get(&(*row, precision)).cloned()).collect())
+    }
+
+    /// Natively a driver compiles in the thread that asks, so each pipeline has one of its own.
+    #[cfg(not(target_arch = "wasm32"))]
+    fn ask_all<'a>(&'a self, rows: &[usize], precision: Precision) -> Vec<(Pipeline, impl Future<Output = Result<()>> + 'a)> {
+        let ask = |row: &usize| self.ask(&self.shared.variants[*row], precision);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = rows.iter().map(|row| scope.spawn(move || ask(row))).collect();
+            // What panics there would have panicked here.
+            threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        })
+    }
+
+    #[cfg(target_arch = "wasm32")]
+    fn ask_all<'a>(&'a self, rows: &[usize], precision: Precision) -> Vec<(Pipeline, impl Future<Output = Result<()>> + 'a)> {
+        rows.iter().map(|row| self.ask(&self.shared.variants[*row], precision)).collect()
     }
 
     /// A pipeline of its own, whatever was made before.

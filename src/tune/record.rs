@@ -4,8 +4,8 @@
 //! never an error.
 
 use crate::gpu::DeviceProfile;
-use crate::kernel::{Case, Precision};
-use crate::measure::{CandidateResult, CaseResult, Clock};
+use crate::kernel::{Case, Precision, Variant};
+use crate::measure::{CandidateResult, CaseResult, Clock, fingerprint};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -188,6 +188,20 @@ impl TuningRecord {
     /// Whether nothing was measured.
     pub fn is_empty(&self) -> bool {
         self.cases.is_empty()
+    }
+
+    /// Cases that are asked in vain, as the kernel that was fastest there has been edited since.
+    pub fn stale(&self, variants: &[Variant]) -> usize {
+        let now: BTreeMap<(String, &str), String> =
+            variants.iter().map(|v| ((v.op.to_string(), v.name.as_ref()), fingerprint(v))).collect();
+        let is_stale = |(key, case): &(&String, &CaseRecord)| {
+            let op = key.split(' ').next().unwrap_or_default();
+            let timed = case.candidates.iter().filter_map(|c| Some((c.ns()?, c)));
+            let fastest = timed.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, c)| c);
+            let edited = |c: &CandidateResult| now.get(&(op.to_string(), c.variant.as_str())).is_some_and(|text| *text != c.fingerprint);
+            fastest.is_some_and(edited)
+        };
+        self.cases.iter().filter(is_stale).count()
     }
 
     /// Keeps a measurement. Candidates that were measured before and are not among the new ones stay; `measured` is in

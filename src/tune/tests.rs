@@ -95,6 +95,8 @@ fn an_edited_winner_is_a_miss_and_the_next_record_is_asked() {
     edited.candidates[0].fingerprint = "0".into();
     let mut stale = TuningRecord::new(&profile);
     stale.insert(edited, 7);
+    let table = crate::kernel::variants();
+    assert_eq!([stale.stale(&table), record(&profile, &[("split_k", 30.0)]).stale(&table)], [1, 0]);
     let tuning = Tuning::none().with(record(&profile, &[("split_k", 30.0)])).with(stale.clone());
     assert_eq!(winner(&Tuning::none().with(stale), &profile), None);
     assert_eq!(winner(&tuning, &profile).as_deref(), Some("split_k"));
