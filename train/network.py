@@ -1,6 +1,7 @@
 """The network: torchvision's MobileNetV2 with strides for 32x32 pictures, and a quick training pass through it on CPUs."""
 
 import os
+import sys
 
 import torch
 from torch import nn
@@ -23,6 +24,8 @@ def load_kernels():
     """Compile `batch_norm.cpp`; None where there is no compiler (then training is slower, and the same)."""
     from torch.utils.cpp_extension import load
 
+    # Ninja of this interpreter's environment, which need not be an active one.
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "batch_norm.cpp")
     try:
         return load("mobilenet_batch_norm", [source], extra_cflags=["-O3", "-march=native", "-ffast-math"])

@@ -13,7 +13,9 @@ pub(super) fn variants() -> Vec<Variant> {
     let register = shader!("register_tile");
     let tile = shader!("workgroup_tile");
     let large = shader!("workgroup_tile_128");
+    #[cfg(not(target_arch = "wasm32"))]
     let narrow = shader!("subgroup8_14");
+    #[cfg(not(target_arch = "wasm32"))]
     let wide = shader!("subgroup8_28");
     #[cfg(not(target_arch = "wasm32"))]
     let pairs = shader!("subgroup8_28_u64");
@@ -73,6 +75,8 @@ pub(super) fn variants() -> Vec<Variant> {
         matvec("matvec_32", 32),
         #[cfg(not(target_arch = "wasm32"))]
         matvec_u64(),
+        // Subgroups of 8 are llvmpipe's, which no browser has, and a page would download them.
+        #[cfg(not(target_arch = "wasm32"))]
         Variant {
             packing: Packing::Tiles32,
             invocations: 8,
@@ -88,6 +92,7 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: 14 pixels x 4 channels; workgroup (one subgroup of 8): 14 pixels x 32 channels",
             )
         },
+        #[cfg(not(target_arch = "wasm32"))]
         Variant {
             packing: Packing::Tiles32,
             invocations: 8,
@@ -103,7 +108,6 @@ pub(super) fn variants() -> Vec<Variant> {
                 "thread: 28 pixels x 4 channels; workgroup (one subgroup of 8): 28 pixels x 32 channels",
             )
         },
-        // A page could never use it, and would download it.
         #[cfg(not(target_arch = "wasm32"))]
         Variant {
             packing: Packing::Tiles32Pairs,
@@ -226,10 +230,12 @@ fn few_pixels(case: &Case, _: &DeviceProfile) -> Result<(), &'static str> {
     if case.pixels() <= 64 { Ok(()) } else { Err("it is for 64 pixels at most: weights would be read again for each") }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) fn subgroup8(_: &Case, profile: &DeviceProfile) -> Result<(), &'static str> {
     if profile.subgroup_size == Some(8) { Ok(()) } else { Err("it needs subgroups of exactly 8 lanes") }
 }
 
+#[cfg(not(target_arch = "wasm32"))]
 pub(super) fn lanes(case: &Case, pixels: u32, rounds: u32) -> Geometry {
     Geometry { workgroups: [case.output.c4().div_ceil(8), case.pixels().div_ceil(pixels), 1], rows: 0, rounds }
 }
@@ -271,6 +277,7 @@ fn gpu_cost(case: &Case, profile: &DeviceProfile, walk: &Walk) -> f64 {
 }
 
 /// Nanoseconds of the subgroup kernels: whole tiles of pixels and 32 channels count.
+#[cfg(not(target_arch = "wasm32"))]
 fn lane_cost(case: &Case, profile: &DeviceProfile, pixels: u32, factor: f64) -> f64 {
     let tiles = f64::from(case.pixels().div_ceil(pixels)) * f64::from(case.output.c4().div_ceil(8));
     let fixed = if profile.class == DeviceClass::Software { 250.0 } else { 5_000.0 };

@@ -71,6 +71,8 @@ pub struct Measured {
     pub runner_up: Option<String>,
     /// Its median in nanoseconds.
     pub runner_up_ns: Option<f64>,
+    /// Pictures of the measurement; times are scaled where the step has more.
+    pub batch: u32,
     /// When: seconds since 1970.
     pub measured: u64,
 }
@@ -108,7 +110,7 @@ pub(super) fn choose(node: &str, case: &Case, profile: &DeviceProfile, variants:
         && let Some(found) = options.tuning.find(case, options.precision, profile, variants)
     {
         let (runner_up, runner_up_ns) = found.runner_up.unzip();
-        let measured = Measured { ns: found.ns, runner_up, runner_up_ns, measured: found.measured };
+        let measured = Measured { ns: found.ns, runner_up, runner_up_ns, batch: found.batch, measured: found.measured };
         return Ok(match found.shipped {
             true => choice(found.row, Why::ShippedRecord(measured), found.times),
             false => fixed(found.row, Why::Record(measured)),

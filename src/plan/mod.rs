@@ -189,10 +189,11 @@ impl Plan {
             return Err(limit(&graph.node(input).name, "max_buffer_size", whole, profile.max_buffer_size));
         }
         let micro_batch = micro_batch::of(graph, profile, options);
+        let runs = options.runs.saturating_mul(batch.div_ceil(micro_batch));
         let bytes = |shape: Shape| u64::from(micro_batch) * picture(shape);
         // First, so that whatever counts pixels of a batch stays in its range.
         fits(&graph.node(input).name, bytes(input_shape), profile)?;
-        let graph = &fuse::fuse(graph, profile, variants, &PlanOptions { batch: micro_batch, ..options.clone() });
+        let graph = &fuse::fuse(graph, profile, variants, &PlanOptions { batch: micro_batch, runs, ..options.clone() });
         for node in graph.nodes() {
             fits(&node.name, bytes(node.shape), profile)?;
         }
@@ -204,7 +205,7 @@ impl Plan {
             let case = Case::of(graph, node, micro_batch);
             choices.push(case.map(|case| choose::choose(&node.name, &case, profile, variants, options)).transpose()?);
         }
-        settle::settle(&mut choices, options.runs.saturating_mul(batch.div_ceil(micro_batch)), profile, variants);
+        settle::settle(&mut choices, runs, profile, variants);
         let mut steps = Vec::new();
         for ((i, node), choice) in graph.nodes().iter().enumerate().zip(choices) {
             let Some(Choice { case, row, why, .. }) = choice else { continue };

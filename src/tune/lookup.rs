@@ -1,7 +1,7 @@
 //! Asking records: the user's first, then those that ship with the crate.
 
 use super::{CaseRecord, TuningRecord, shipped};
-use crate::gpu::DeviceProfile;
+use crate::gpu::{DeviceClass, DeviceProfile};
 use crate::kernel::{Case, Precision, Variant};
 use crate::measure::{CandidateResult, fingerprint};
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Found {
     pub runner_up: Option<(String, f64)>,
     /// All that were measured right, fastest first.
     pub times: Vec<Timed>,
+    /// Pictures of the measurement. Where they are not the case's, times are scaled.
+    pub batch: u32,
     /// Whether the record is one that ships.
     pub shipped: bool,
     /// When it was measured: seconds since 1970.
@@ -64,12 +66,40 @@ impl Tuning {
     ///
     /// A user's record whose winner was edited since is stale, which is a miss; one that ships is asked all the same: an
     /// edited kernel of ours is more often a better one.
+    ///
+    /// What no record has at the case's batch is looked for at one picture, on software adapters: there a picture takes its time
+    /// whatever comes with it, as long as it fills a tile of pixels by itself.
     pub fn find(&self, case: &Case, precision: Precision, profile: &DeviceProfile, variants: &[Variant]) -> Option<Found> {
-        let own = self.records.iter().filter(|r| r.device.likeness(profile) == 3);
-        own.filter_map(|record| pick(record.get(case, precision)?, case, precision, profile, variants, false)).next().or_else(|| {
-            let record = self.shipped.then(|| shipped::for_device(profile))??;
-            pick(record.get(case, precision)?, case, precision, profile, variants, true)
-        })
+        let at = |measured: &Case| {
+            let pick = |record: &TuningRecord, shipped| pick(record.get(measured, precision)?, case, precision, profile, variants, shipped);
+            let own = self.records.iter().filter(|r| r.device.likeness(profile) == 3);
+            own.filter_map(|record| pick(record, false)).next().or_else(|| {
+                let record = self.shipped.then(|| shipped::for_device(profile))??;
+                pick(record, true)
+            })
+        };
+        let one = case.with_batch(1);
+        // In a browser a session is of one picture.
+        let scales = !cfg!(target_arch = "wasm32") && profile.class == DeviceClass::Software && one.pixels() >= TILE;
+        at(case).or_else(|| (scales && case.batch > 1).then(|| at(&one))?.map(|found| found.scaled(case.batch)))
+    }
+}
+
+/// Pixels of the tile that most of the software adapters' kernels have.
+const TILE: u32 = 28;
+
+impl Found {
+    /// Of one picture, for `batch` of them.
+    fn scaled(self, batch: u32) -> Self {
+        let times = |ns: f64| ns * f64::from(batch);
+        Self {
+            ns: times(self.ns),
+            least_ns: times(self.least_ns),
+            runner_up: self.runner_up.map(|(name, ns)| (name, times(ns))),
+            times: self.times.into_iter().map(|t| Timed { ns: times(t.ns), ..t }).collect(),
+            batch: 1,
+            ..self
+        }
     }
 }
 
@@ -99,5 +129,5 @@ fn pick(
     let runner_up = ranked.get(1).map(|(ns, _, c)| (c.variant.clone(), *ns));
     let least_ns = winner.warm.map_or(ns, |t| t.min);
     let times = ranked.iter().map(|(ns, row, _)| Timed { row: *row, ns: *ns }).collect();
-    Some(Found { row, ns, least_ns, runner_up, times, shipped, measured: record.measured })
+    Some(Found { row, ns, least_ns, runner_up, times, batch: case.batch, shipped, measured: record.measured })
 }

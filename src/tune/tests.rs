@@ -103,6 +103,30 @@ fn an_edited_winner_is_a_miss_and_the_next_record_is_asked() {
 }
 
 #[test]
+fn on_software_adapters_one_picture_speaks_for_several() {
+    let batch = |n| case().with_batch(n);
+    let find = |profile: &DeviceProfile, case: &Case, tuning: &Tuning| tuning.find(case, Precision::F32, profile, &variants());
+    let software = DeviceProfile::llvmpipe();
+    let one = Tuning::none().with(record(&software, &[("register_tile", 40.0), ("split_k", 30.0)]));
+    let found = find(&software, &batch(4), &one).unwrap();
+    assert_eq!((found.ns, found.runner_up, found.batch), (120.0, Some(("register_tile".into(), 160.0)), 1));
+    // What was measured at the batch itself comes first.
+    let mut both = record(&software, &[("split_k", 30.0)]);
+    both.insert(CaseResult { case: batch(4), ..result(&[("register_tile", 90.0)]) }, 7);
+    let found = find(&software, &batch(4), &Tuning::none().with(both)).unwrap();
+    assert_eq!((found.ns, found.batch), (90.0, 4));
+    // A GPU that one picture does not fill says nothing of four, nor does a layer of one pixel, which a tile computes 28 times anyway.
+    let desktop = DeviceProfile::desktop();
+    assert_eq!(find(&desktop, &batch(4), &Tuning::none().with(record(&desktop, &[("split_k", 30.0)]))), None);
+    let pixel = Shape::new(1, 1, 64);
+    let small = Case { input: pixel, output: pixel, ..case() };
+    let mut of_one = TuningRecord::new(&software);
+    of_one.insert(CaseResult { case: small, ..result(&[("split_k", 30.0)]) }, 7);
+    let of_one = Tuning::none().with(of_one);
+    assert!(find(&software, &small, &of_one).is_some() && find(&software, &small.with_batch(4), &of_one).is_none());
+}
+
+#[test]
 fn merging_keeps_the_later_measurement() {
     let profile = DeviceProfile::llvmpipe();
     let mut old = record(&profile, &[("register_tile", 10.0), ("matvec", 50.0)]);

@@ -153,7 +153,7 @@ fn steps(plan: &Plan, variants: &[Variant]) -> Table {
             count(step.case.macs()),
             inputs(step),
             format!("slot {}", step.output),
-            why(&step.why),
+            why(&step.why, step.case.batch),
         ]);
     }
     table
@@ -167,7 +167,7 @@ fn inputs(step: &Step) -> String {
     step.residual.map_or(name(step.input), |second| format!("{} + {}", name(step.input), name(second)))
 }
 
-fn why(why: &Why) -> String {
+fn why(why: &Why, batch: u32) -> String {
     let us = |ns: f64| format!("{:.1} us", ns / 1e3);
     let beside = |name: &str, ns: Option<f64>| ns.map_or(name.to_string(), |ns| format!("{name} {}", us(ns)));
     match why {
@@ -176,7 +176,8 @@ fn why(why: &Why) -> String {
         Why::Record(m) | Why::ShippedRecord(m) => {
             let kind = if matches!(why, Why::Record(_)) { "record" } else { "shipped record" };
             let next = m.runner_up.as_deref().map(|name| format!("; next {}", beside(name, m.runner_up_ns)));
-            format!("{kind}: {}{}", us(m.ns), next.unwrap_or_default())
+            let one = if m.batch == batch { "" } else { " by that of one picture" };
+            format!("{kind}: {}{one}{}", us(m.ns), next.unwrap_or_default())
         }
         Why::Shared { ns, faster, gain_ns, compile_ns } => {
             format!("shared: {}; {faster} would gain {} a run for {:.0} ms of compiling", us(*ns), us(*gain_ns), compile_ns / 1e6)

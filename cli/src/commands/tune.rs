@@ -172,7 +172,7 @@ fn sums(graph: &Graph, engine: &Engine, batch: u32, precision: Precision, record
             let kept = record.get(&step.case, precision)?;
             kept.candidates.iter().find(|c| c.variant == step.variant)?.ns()
         });
-        ns.sum::<f64>() / 1e6
+        f64::from(plan.passes(plan.batch)) * ns.sum::<f64>() / 1e6
     };
     let (tuned, modelled) = (plan(Tuning::none().with(record.clone()))?, plan(Tuning::none())?);
     let sum = Sum { batch: tuned.batch, tuned_ms: ms(&tuned), cost_model_ms: ms(&modelled) };
