@@ -123,8 +123,8 @@ impl Entry {
         let [x, y, z] = c.workgroups;
         [
             us(c.ns()),
-            us(c.warm.map(|t| t.p10)),
-            us(c.warm.map(|t| t.p90)),
+            us(c.warm.filter(|t| t.samples > 0).map(|t| t.p10)),
+            us(c.warm.filter(|t| t.samples > 0).map(|t| t.p90)),
             us(c.cold.map(|t| t.median)),
             rate(self.operations),
             rate(self.bytes),

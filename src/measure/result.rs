@@ -37,16 +37,25 @@ pub fn tolerance(precision: Precision) -> f64 {
 pub struct Times {
     /// Smallest.
     pub min: f64,
-    /// A tenth of the samples are below it.
+    /// A tenth of the samples are below it. This, `p90`, `samples` and `repeats` are 0 in a record that was made compact.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub p10: f64,
     /// Half of the samples are below it.
     pub median: f64,
     /// A tenth of the samples are above it.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub p90: f64,
     /// Number of samples.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub samples: u32,
     /// Dispatches (or runs) that one sample is the mean of.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub repeats: u32,
+}
+
+/// What need not be written.
+fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Times {
@@ -61,9 +70,9 @@ impl Times {
 
 impl Times {
     /// The median where the samples agree, else the smallest: where they are far apart the machine did other work, and
-    /// the median tells of that.
+    /// the median tells of that. A compact record has it in the median's place.
     pub fn typical(&self) -> f64 {
-        let agree = self.samples >= 3 && self.p90 - self.p10 <= 0.3 * self.median;
+        let agree = self.samples == 0 || self.samples >= 3 && self.p90 - self.p10 <= 0.3 * self.median;
         if agree { self.median } else { self.min }
     }
 }

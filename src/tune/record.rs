@@ -5,7 +5,7 @@
 
 use crate::gpu::DeviceProfile;
 use crate::kernel::{Case, Precision, Variant};
-use crate::measure::{CandidateResult, CaseResult, Clock, fingerprint};
+use crate::measure::{CandidateResult, CaseResult, Clock, Times, fingerprint};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -151,7 +151,7 @@ impl TuningRecord {
     }
 
     /// The record as it ships: times in whole nanoseconds, and without what plans never ask for: cases' fields that their keys tell,
-    /// workgroups, errors, compile times, bytes, times with cold caches, and candidates that took more than three times as long as the
+    /// workgroups, errors, compile times, bytes, times with cold caches, how times are spread, and candidates that took more than three times as long as the
     /// fastest.
     pub fn compact(&self) -> Self {
         let mut record = self.clone();
@@ -163,7 +163,7 @@ impl TuningRecord {
                 (candidate.workgroups, candidate.error, candidate.compile, candidate.cold) = ([0; 3], None, None, None);
                 candidate.moved.clear();
                 if let Some(times) = &mut candidate.warm {
-                    [&mut times.min, &mut times.p10, &mut times.median, &mut times.p90].into_iter().for_each(|t| *t = t.round());
+                    *times = Times { min: times.min.round(), p10: 0.0, median: times.typical().round(), p90: 0.0, samples: 0, repeats: 0 };
                 }
             }
         }

@@ -103,6 +103,20 @@ fn an_edited_winner_is_a_miss_and_the_next_record_is_asked() {
 }
 
 #[test]
+fn a_compact_record_chooses_as_the_whole_one() {
+    let profile = DeviceProfile::llvmpipe();
+    let mut restless = result(&[("register_tile", 40.0), ("split_k", 30.0)]);
+    restless.candidates[0].warm = Times::of(&[20.4, 90.0, 200.0], 1);
+    let mut whole = TuningRecord::new(&profile);
+    whole.insert(restless, 7);
+    let compact = TuningRecord::parse(&whole.compact().save()).unwrap();
+    assert!(compact.save().len() < whole.save().len() * 2 / 3, "{}", compact.save());
+    let found = |record: TuningRecord| Tuning::none().with(record).find(&case(), F32, &profile, &variants()).unwrap();
+    let (whole, compact) = (found(whole), found(compact));
+    assert_eq!((compact.row, compact.ns, compact.runner_up), (whole.row, whole.ns.round(), whole.runner_up));
+}
+
+#[test]
 fn on_software_adapters_one_picture_speaks_for_several() {
     let batch = |n| case().with_batch(n);
     let find = |profile: &DeviceProfile, case: &Case, tuning: &Tuning| tuning.find(case, Precision::F32, profile, &variants());
