@@ -148,6 +148,11 @@ fn a_micro_batch_suits_caches_limits_and_alignment() {
     // Inputs that no buffer holds are what makes the batch itself smaller.
     let narrow = DeviceProfile { max_buffer_size: 5 << 20, max_storage_binding: 5 << 20, ..phone };
     assert_eq!(of(224, &narrow, batch(64)), (4, 1));
+    // So are outputs, which leave the micro-batch as it is.
+    let graph = passed(&MobileNetConfig::v2(1.0)).with_outputs(&["block2.expand", "logits"]).unwrap();
+    let narrow = DeviceProfile { max_buffer_size: 100 << 20, max_storage_binding: 100 << 20, ..narrow };
+    let plan = Plan::fitting(&graph, &narrow, &variants(), &batch(64)).unwrap();
+    assert_eq!((plan.batch, plan.micro_batch), (16, 16));
 }
 
 #[test]

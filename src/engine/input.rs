@@ -52,8 +52,8 @@ impl Session {
             Input::Pictures(..) | Input::Frames(..) if plan.input.channels != 3 => {
                 Err(Error::Input(format!("a picture has 3 channels, and the network takes {}", plan.input)))
             }
-            Input::Buffer { buffer, .. } if buffer.size() < self.input_bytes(batch as u32) => {
-                let needed = self.input_bytes(batch as u32);
+            Input::Buffer { buffer, .. } if buffer.size() < self.plan().input_bytes(batch as u32) => {
+                let needed = self.plan().input_bytes(batch as u32);
                 Err(Error::Input(format!("a buffer of {} bytes, where {batch}x{} needs {needed}", buffer.size(), plan.input)))
             }
             Input::Buffer { buffer, .. } if !buffer.usage().contains(wgpu::BufferUsages::COPY_SRC) => {
@@ -68,7 +68,7 @@ impl Session {
         match input {
             Input::Tensor(tensor) => {
                 let (precision, input) = (self.program.plan.precision, &self.places[index].input);
-                let bytes = self.input_bytes(tensor.batch);
+                let bytes = self.plan().input_bytes(tensor.batch);
                 self.staging[index].upload(self.engine.device(), encoder, input, bytes, |view| pad(tensor, precision, view))?;
             }
             Input::Pictures(pictures, rule) => {
@@ -87,7 +87,7 @@ impl Session {
                 }
             }
             Input::Buffer { buffer, batch } => {
-                encoder.copy_buffer_to_buffer(buffer, 0, &self.places[index].input, 0, self.input_bytes(batch));
+                encoder.copy_buffer_to_buffer(buffer, 0, &self.places[index].input, 0, self.plan().input_bytes(batch));
             }
         }
         Ok(())
@@ -123,11 +123,6 @@ impl Session {
     /// Bind groups that were made for frames: one for a source that was not seen lately, in each place of the ring.
     pub fn input_bind_groups_made(&self) -> u64 {
         self.frames.as_ref().map_or(0, FramePreprocessor::bind_groups_made)
-    }
-
-    fn input_bytes(&self, batch: u32) -> u64 {
-        let plan = self.plan();
-        u64::from(batch) * plan.input.pixels() * u64::from(plan.input.c4()) * 4 * plan.precision.bytes()
     }
 }
 

@@ -233,10 +233,9 @@ fn build(engine: &Engine, plan: Plan, inputs: &[wgpu::Buffer], pipelines: Vec<Ar
 
 /// The pictures of the input that a pass reads.
 fn part<'a>(plan: &Plan, input: &'a wgpu::Buffer, pass: u32) -> wgpu::BindingResource<'a> {
-    let bytes = |pictures: u32| u64::from(pictures) * plan.input.pixels() * u64::from(plan.input.c4()) * 4 * plan.precision.bytes();
     let first = pass * plan.micro_batch;
-    let size = bytes(plan.micro_batch.min(plan.batch - first));
-    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: input, offset: bytes(first), size: size.try_into().ok() })
+    let size = plan.input_bytes(plan.micro_batch.min(plan.batch - first));
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer: input, offset: plan.input_bytes(first), size: size.try_into().ok() })
 }
 
 fn bind_group(

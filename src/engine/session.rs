@@ -148,7 +148,7 @@ impl Session {
         let mut layout = Vec::new();
         let mut end = 0;
         for (output, name) in plan.outputs.iter().zip(names) {
-            let picture_bytes = output.shape.pixels() * u64::from(output.shape.c4()) * 4 * plan.precision.bytes();
+            let picture_bytes = output.shape.padded_elements() * plan.precision.bytes();
             layout.push(OutputLayout { name, shape: output.shape, offset: end, picture_bytes });
             end += (picture_bytes * u64::from(plan.batch)).next_multiple_of(256);
         }
@@ -274,9 +274,8 @@ fn place(engine: &Engine, plan: &Plan, output_bytes: u64) -> Place {
     let buffer = |label, size: u64, usage| {
         engine.device().create_buffer(&wgpu::BufferDescriptor { label: Some(label), size: size.max(16), usage, mapped_at_creation: false })
     };
-    let input = u64::from(plan.batch) * plan.input.pixels() * u64::from(plan.input.c4()) * 4 * plan.precision.bytes();
     Place::new(
-        buffer("input", input, U::STORAGE | U::COPY_DST | U::COPY_SRC),
+        buffer("input", plan.input_bytes(plan.batch), U::STORAGE | U::COPY_DST | U::COPY_SRC),
         buffer("outputs", output_bytes, U::STORAGE | U::COPY_SRC | U::COPY_DST),
         buffer("read-back", output_bytes, U::MAP_READ | U::COPY_DST),
     )

@@ -36,6 +36,10 @@ impl Shape {
     pub const fn elements(&self) -> u64 {
         self.pixels().saturating_mul(self.channels as u64)
     }
+    /// Number of values with padding channels, as a buffer has them.
+    pub const fn padded_elements(&self) -> u64 {
+        self.pixels().saturating_mul(self.c4() as u64 * 4)
+    }
     /// `vec4`s of channels.
     pub const fn c4(&self) -> u32 {
         self.channels.div_ceil(4)

@@ -121,10 +121,11 @@ impl Entry {
         let share = self.standing.get(&c.label());
         let share = share.map(|s| format!("{:.0} %{}", s.share * 100.0, if s.implausible { " (!)" } else { "" }));
         let [x, y, z] = c.workgroups;
+        let spread = c.warm.and_then(|t| t.spread());
         [
             us(c.ns()),
-            us(c.warm.filter(|t| t.samples > 0).map(|t| t.p10)),
-            us(c.warm.filter(|t| t.samples > 0).map(|t| t.p90)),
+            us(spread.map(|[low, _]| low)),
+            us(spread.map(|[_, high]| high)),
             us(c.cold.map(|t| t.median)),
             rate(self.operations),
             rate(self.bytes),

@@ -155,7 +155,7 @@ pub fn traffic(case: &Case, precision: Precision) -> Result<u64> {
     let problem = Problem::new(*case)?;
     let (weights, biases) = problem.weights(Packing::Rows);
     let parameters: u64 = weights.iter().chain(&biases).map(|w: &Weight| WeightShape::packed(&w.shape, w.packing)).sum();
-    let padded = |shape: Shape| u64::from(case.batch) * shape.pixels() * u64::from(shape.c4()) * 4;
+    let padded = |shape: Shape| u64::from(case.batch) * shape.padded_elements();
     let activations = padded(case.input) + padded(case.output) * if reads_residual(case) { 2 } else { 1 };
     Ok((activations + parameters) * precision.bytes())
 }

@@ -69,6 +69,10 @@ impl Times {
 }
 
 impl Times {
+    /// Between which four fifths of the samples are, where they are known.
+    pub fn spread(&self) -> Option<[f64; 2]> {
+        (self.samples > 0).then_some([self.p10, self.p90])
+    }
     /// The median where the samples agree, else the smallest: where they are far apart the machine did other work, and
     /// the median tells of that. A compact record has it in the median's place.
     pub fn typical(&self) -> f64 {
@@ -161,6 +165,12 @@ impl CandidateResult {
             warm: None,
             cold: None,
         }
+    }
+    /// Whether it is a measurement of the variant with its parameters, whatever its text was then.
+    pub fn is_of(&self, variant: &Variant) -> bool {
+        variant.name == self.variant
+            && variant.parameters.len() == self.parameters.len()
+            && variant.parameters.iter().all(|(name, value)| self.parameters.get(name) == Some(value))
     }
     /// The variant with its parameters: what tells it from the others of its case.
     pub fn label(&self) -> String {

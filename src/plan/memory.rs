@@ -22,17 +22,7 @@ pub struct Assignment {
 
 /// Assigns the graph's values to slots; `bytes` is the size of a value.
 pub(super) fn assign(graph: &Graph, bytes: impl Fn(Shape) -> u64) -> Assignment {
-    let nodes = graph.nodes();
-    let mut last_use: Vec<usize> = (0..nodes.len()).collect();
-    for (i, node) in nodes.iter().enumerate() {
-        node.inputs.iter().for_each(|input| last_use[input.0] = i);
-    }
-    graph.outputs().iter().for_each(|NodeId(i)| last_use[*i] = nodes.len());
-    let size = |i: usize| if matches!(nodes[i].op, Op::Input) { 0 } else { bytes(nodes[i].shape) };
-    let live_at = |step: usize| (0..nodes.len()).filter(|i| *i <= step && step <= last_use[*i]).map(size).sum();
-    let live_bytes = (0..nodes.len()).map(live_at).max().unwrap_or(0);
-
-    let values: Vec<Value> = (0..nodes.len()).map(|i| Value { size: size(i), alive: [i, last_use[i]] }).collect();
+    let values = values(graph, bytes);
     let mut by_size: Vec<usize> = (0..values.len()).filter(|i| values[*i].size > 0).collect();
     let backwards: Vec<usize> = by_size.iter().rev().copied().collect();
     by_size.sort_by_key(|i| (std::cmp::Reverse(values[*i].size), *i));
@@ -40,7 +30,12 @@ pub(super) fn assign(graph: &Graph, bytes: impl Fn(Shape) -> u64) -> Assignment 
     let (a, b) = (greedy(&values, &by_size), greedy(&values, &backwards));
     let total = |slots: &[u64]| slots.iter().sum::<u64>();
     let (slot, slots) = if total(&b.1) < total(&a.1) { b } else { a };
-    Assignment { slot, slots, live_bytes, bound_bytes: bound(&values) }
+    Assignment { slot, slots, live_bytes: most_alive(&values), bound_bytes: bound(&values) }
+}
+
+/// Bytes of the largest set of values that are alive at one time.
+pub(super) fn live_bytes(graph: &Graph, bytes: impl Fn(Shape) -> u64) -> u64 {
+    most_alive(&values(graph, bytes))
 }
 
 /// A value: its bytes, and the first and last step at which it is alive.
@@ -49,11 +44,32 @@ struct Value {
     alive: [usize; 2],
 }
 
+/// The value of each node; the input's has no bytes here.
+fn values(graph: &Graph, bytes: impl Fn(Shape) -> u64) -> Vec<Value> {
+    let nodes = graph.nodes();
+    let mut last_use: Vec<usize> = (0..nodes.len()).collect();
+    for (i, node) in nodes.iter().enumerate() {
+        node.inputs.iter().for_each(|input| last_use[input.0] = i);
+    }
+    graph.outputs().iter().for_each(|NodeId(i)| last_use[*i] = nodes.len());
+    let size = |i: usize| if matches!(nodes[i].op, Op::Input) { 0 } else { bytes(nodes[i].shape) };
+    (0..nodes.len()).map(|i| Value { size: size(i), alive: [i, last_use[i]] }).collect()
+}
+
+/// Sizes of the values that are alive at a step.
+fn alive(values: &[Value], step: usize) -> impl Iterator<Item = u64> {
+    values.iter().filter(move |v| v.alive[0] <= step && step <= v.alive[1]).map(|v| v.size)
+}
+
+fn most_alive(values: &[Value]) -> u64 {
+    (0..values.len()).map(|step| alive(values, step).sum()).max().unwrap_or(0)
+}
+
 /// The `n`-th largest slot holds at least the `n`-th largest value of every set that is alive at one time.
 fn bound(values: &[Value]) -> u64 {
     let mut least: Vec<u64> = Vec::new();
     for step in 0..values.len() {
-        let mut alive: Vec<u64> = values.iter().filter(|v| v.alive[0] <= step && step <= v.alive[1]).map(|v| v.size).collect();
+        let mut alive: Vec<u64> = alive(values, step).collect();
         alive.sort_by_key(|size| std::cmp::Reverse(*size));
         least.resize(least.len().max(alive.len()), 0);
         least.iter_mut().zip(alive).for_each(|(least, size)| *least = size.max(*least));

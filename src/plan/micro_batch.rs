@@ -16,9 +16,12 @@ const ALIGNMENT: u64 = 256;
 /// The micro-batch for a graph: what is asked for, or what suits the device; a number whose passes begin at whole bindings of the input.
 pub(super) fn of(graph: &Graph, profile: &DeviceProfile, options: &PlanOptions) -> u32 {
     let batch = options.batch.max(1);
+    if batch == 1 {
+        return 1;
+    }
     let wanted = match options.micro_batch {
         0 if profile.class == DeviceClass::Software => {
-            let live = memory::assign(graph, |shape| picture(shape, options)).live_bytes;
+            let live = memory::live_bytes(graph, |shape| picture(shape, options));
             u32::try_from(CACHED / live.max(1)).unwrap_or(u32::MAX)
         }
         0 => batch,
@@ -30,9 +33,8 @@ pub(super) fn of(graph: &Graph, profile: &DeviceProfile, options: &PlanOptions) 
 
 /// Halves what [`of`] gives; where it is the least already, the batch.
 pub(super) fn shrink(graph: &Graph, profile: &DeviceProfile, options: &mut PlanOptions) {
-    let (now, step) = (of(graph, profile, options), step(graph, options));
-    let whole = u64::from(options.batch) * graph.input().map_or(0, |(_, shape)| picture(shape, options));
-    if now > step && whole <= profile.max_buffer_size {
+    let now = of(graph, profile, options);
+    if now > step(graph, options) {
         options.micro_batch = now / 2;
     } else {
         options.batch /= 2;
@@ -46,5 +48,5 @@ fn step(graph: &Graph, options: &PlanOptions) -> u32 {
 }
 
 fn picture(shape: Shape, options: &PlanOptions) -> u64 {
-    shape.pixels() * u64::from(shape.c4()) * 4 * options.precision.bytes()
+    shape.padded_elements() * options.precision.bytes()
 }

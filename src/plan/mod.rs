@@ -116,7 +116,7 @@ impl Step {
     }
     /// Bytes that it must read: inputs, and each weight once.
     pub fn bytes_read(&self, precision: Precision) -> u64 {
-        let inputs = self.case.input.pixels() * u64::from(self.case.input.c4()) * 4 * u64::from(self.case.batch);
+        let inputs = self.case.input.padded_elements() * u64::from(self.case.batch);
         let residual = if self.residual.is_some() { self.values_written() } else { 0 };
         let weights: u64 = self.weights.iter().chain(&self.biases).map(|w| w.shape.packed(w.packing)).sum();
         (inputs + residual + weights) * precision.bytes()
@@ -126,7 +126,7 @@ impl Step {
         self.values_written() * precision.bytes()
     }
     fn values_written(&self) -> u64 {
-        self.case.output.pixels() * u64::from(self.case.output.c4()) * 4 * u64::from(self.case.batch)
+        self.case.output.padded_elements() * u64::from(self.case.batch)
     }
 }
 
@@ -183,10 +183,13 @@ impl Plan {
         if graph.outputs().contains(&input) {
             return Err(Error::Graph { node: graph.node(input).name.clone(), message: "the input itself cannot be an output".into() });
         }
-        let picture = |shape: Shape| shape.pixels() * u64::from(shape.c4()) * 4 * options.precision.bytes();
-        let whole = u64::from(batch) * picture(input_shape).max(graph.outputs().iter().map(|id| picture(graph.node(*id).shape)).sum());
-        if whole > profile.max_buffer_size {
-            return Err(limit(&graph.node(input).name, "max_buffer_size", whole, profile.max_buffer_size));
+        let picture = |shape: Shape| shape.padded_elements() * options.precision.bytes();
+        let outputs = graph.outputs();
+        for (node, nodes) in [(Some(&input), &[input][..]), (outputs.first(), outputs)] {
+            let whole = u64::from(batch) * nodes.iter().map(|id| picture(graph.node(*id).shape)).sum::<u64>();
+            if let Some(node) = node.filter(|_| whole > profile.max_buffer_size) {
+                return Err(limit(&graph.node(*node).name, WHOLE_BATCH, whole, profile.max_buffer_size));
+            }
         }
         let micro_batch = micro_batch::of(graph, profile, options);
         let runs = options.runs.saturating_mul(batch.div_ceil(micro_batch));
@@ -255,12 +258,18 @@ impl Plan {
         let mut options = options.clone();
         loop {
             match Plan::new(graph, profile, variants, &options) {
+                Err(Error::Limit { limit: WHOLE_BATCH, .. }) if options.batch > 1 => options.batch /= 2,
                 Err(Error::Limit { .. } | Error::NoVariant { .. }) if options.batch > 1 => {
                     micro_batch::shrink(graph, profile, &mut options)
                 }
                 result => return result,
             }
         }
+    }
+
+    /// Bytes of `batch` pictures of the input.
+    pub fn input_bytes(&self, batch: u32) -> u64 {
+        u64::from(batch) * self.input.padded_elements() * self.precision.bytes()
     }
 
     /// Passes through the steps that `batch` pictures take.
@@ -292,6 +301,9 @@ impl Plan {
         u64::from(self.batch) * self.steps.iter().map(|s| s.case.with_batch(1).macs()).sum::<u64>()
     }
 }
+
+/// The limit of what holds all of a batch, its inputs or its outputs.
+const WHOLE_BATCH: &str = "max_buffer_size";
 
 fn fits(node: &str, needed: u64, profile: &DeviceProfile) -> Result<()> {
     if needed <= profile.max_storage_binding {

@@ -71,7 +71,10 @@ impl Tuning {
     /// whatever comes with it, as long as it fills a tile of pixels by itself.
     pub fn find(&self, case: &Case, precision: Precision, profile: &DeviceProfile, variants: &[Variant]) -> Option<Found> {
         let at = |measured: &Case| {
-            let pick = |record: &TuningRecord, shipped| pick(record.get(measured, precision)?, case, precision, profile, variants, shipped);
+            let pick = |record: &TuningRecord, shipped| {
+                let found = record.get(measured, precision)?;
+                pick(found, measured.batch, case, precision, profile, variants, shipped)
+            };
             let own = self.records.iter().filter(|r| r.device.likeness(profile) == 3);
             own.filter_map(|record| pick(record, false)).next().or_else(|| {
                 let record = self.shipped.then(|| shipped::for_device(profile))??;
@@ -81,30 +84,17 @@ impl Tuning {
         let one = case.with_batch(1);
         // In a browser a session is of one picture.
         let scales = !cfg!(target_arch = "wasm32") && profile.class == DeviceClass::Software && one.pixels() >= TILE;
-        at(case).or_else(|| (scales && case.batch > 1).then(|| at(&one))?.map(|found| found.scaled(case.batch)))
+        at(case).or_else(|| if scales && case.batch > 1 { at(&one) } else { None })
     }
 }
 
 /// Pixels of the tile that most of the software adapters' kernels have.
 const TILE: u32 = 28;
 
-impl Found {
-    /// Of one picture, for `batch` of them.
-    fn scaled(self, batch: u32) -> Self {
-        let times = |ns: f64| ns * f64::from(batch);
-        Self {
-            ns: times(self.ns),
-            least_ns: times(self.least_ns),
-            runner_up: self.runner_up.map(|(name, ns)| (name, times(ns))),
-            times: self.times.into_iter().map(|t| Timed { ns: times(t.ns), ..t }).collect(),
-            batch: 1,
-            ..self
-        }
-    }
-}
-
+/// The fastest by a record of `batch` pictures of the case.
 fn pick(
     record: &CaseRecord,
+    batch: u32,
     case: &Case,
     precision: Precision,
     profile: &DeviceProfile,
@@ -112,22 +102,17 @@ fn pick(
     shipped: bool,
 ) -> Option<Found> {
     let row = |candidate: &CandidateResult| {
-        variants.iter().position(|v| {
-            v.op == case.op
-                && v.name == candidate.variant
-                && v.parameters.len() == candidate.parameters.len()
-                && v.parameters.iter().all(|(name, value)| candidate.parameters.get(name) == Some(value))
-                && v.check(case, precision, profile).is_ok()
-        })
+        variants.iter().position(|v| v.op == case.op && candidate.is_of(v) && v.check(case, precision, profile).is_ok())
     };
-    let mut ranked: Vec<_> = record.candidates.iter().filter_map(|c| Some((c.ns()?, row(c)?, c))).collect();
+    let times = f64::from(case.batch) / f64::from(batch);
+    let mut ranked: Vec<_> = record.candidates.iter().filter_map(|c| Some((c.ns()? * times, row(c)?, c))).collect();
     ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (ns, row, winner) = *ranked.first()?;
     if !shipped && winner.fingerprint != fingerprint(&variants[row]) {
         return None;
     }
     let runner_up = ranked.get(1).map(|(ns, _, c)| (c.variant.clone(), *ns));
-    let least_ns = winner.warm.map_or(ns, |t| t.min);
+    let least_ns = winner.warm.map_or(ns, |t| t.min * times);
     let times = ranked.iter().map(|(ns, row, _)| Timed { row: *row, ns: *ns }).collect();
-    Some(Found { row, ns, least_ns, runner_up, times, batch: case.batch, shipped, measured: record.measured })
+    Some(Found { row, ns, least_ns, runner_up, times, batch, shipped, measured: record.measured })
 }

@@ -151,8 +151,8 @@ impl TuningRecord {
     }
 
     /// The record as it ships: times in whole nanoseconds, and without what plans never ask for: cases' fields that their keys tell,
-    /// workgroups, errors, compile times, bytes, times with cold caches, how times are spread, and candidates that took more than three times as long as the
-    /// fastest.
+    /// workgroups, errors, compile times, bytes, times with cold caches, how times are spread, and candidates that took more than three
+    /// times as long as the fastest.
     pub fn compact(&self) -> Self {
         let mut record = self.clone();
         for case in record.cases.values_mut() {
@@ -192,14 +192,11 @@ impl TuningRecord {
 
     /// Cases that are asked in vain, as the kernel that was fastest there has been edited since.
     pub fn stale(&self, variants: &[Variant]) -> usize {
-        let now: BTreeMap<(String, &str), String> =
-            variants.iter().map(|v| ((v.op.to_string(), v.name.as_ref()), fingerprint(v))).collect();
         let is_stale = |(key, case): &(&String, &CaseRecord)| {
             let op = key.split(' ').next().unwrap_or_default();
             let timed = case.candidates.iter().filter_map(|c| Some((c.ns()?, c)));
-            let fastest = timed.min_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, c)| c);
-            let edited = |c: &CandidateResult| now.get(&(op.to_string(), c.variant.as_str())).is_some_and(|text| *text != c.fingerprint);
-            fastest.is_some_and(edited)
+            let Some((_, fastest)) = timed.min_by(|a, b| a.0.total_cmp(&b.0)) else { return false };
+            variants.iter().any(|v| v.op.name() == op && fastest.is_of(v) && fingerprint(v) != fastest.fingerprint)
         };
         self.cases.iter().filter(is_stale).count()
     }

@@ -11,6 +11,7 @@ use crate::output::Output;
 use crate::pictures::{self, Place};
 use crate::pipeline::{self, IN_FLIGHT};
 use mobilenet_wgpu::engine::SessionOptions;
+use mobilenet_wgpu::measure::quantile;
 use mobilenet_wgpu::picture::DecodeLimits;
 use mobilenet_wgpu::{Classifier, Model, Picture};
 use serde::Serialize;
@@ -65,14 +66,13 @@ impl Speeds {
     /// Measures all three over `places`.
     fn measure(places: &[Place], classifier: &mut Classifier) -> Outcome<Self> {
         let (ahead, behind) = (classifier.max_batch() * IN_FLIGHT, pipeline::shares_the_processor(classifier));
-        let (sample, pictures, decode_per_s) = decode(places, ahead, behind);
+        let (sample, pictures, mut decode_per_s) = decode(places, ahead, behind, LARGEST_SAMPLE);
         if sample.is_empty() {
             return Err(Failure::new("--folder: none of its pictures could be read"));
         }
         // Kernels are compiled before.
         classifier.run_pictures(&sample[..sample.len().min(classifier.max_batch())])?;
         let (start, mut rounds) = (Instant::now(), Vec::new());
-        let mut decode_per_s = decode_per_s;
         loop {
             let inference_per_s = infer(&sample, pictures, classifier)?;
             let started = Instant::now();
@@ -82,12 +82,12 @@ impl Speeds {
             if rounds.len() >= ROUNDS || start.elapsed().as_secs_f64() > ENOUGH {
                 break;
             }
-            decode_per_s = decode(places, ahead, behind).2;
+            decode_per_s = decode(places, ahead, behind, 0).2;
         }
         let median = |which: usize| {
             let mut values: Vec<f64> = rounds.iter().map(|round| round[which]).collect();
             values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
+            quantile(&values, 0.5).unwrap_or_default()
         };
         let [decode_per_s, inference_per_s, images_per_s, share] = [0, 1, 2, 3].map(median);
         Ok(Self { pictures, batch: classifier.max_batch(), decode_per_s, inference_per_s, images_per_s, share, rounds: rounds.len() })
@@ -103,8 +103,8 @@ impl Speeds {
     }
 }
 
-/// The first pictures, how many could be read, and how many a second.
-fn decode(places: &[Place], ahead: usize, behind: bool) -> (Vec<Picture>, usize, f64) {
+/// The first pictures, as many as `kept` bytes hold and at least one; how many could be read, and how many a second.
+fn decode(places: &[Place], ahead: usize, behind: bool, kept: usize) -> (Vec<Picture>, usize, f64) {
     let (mut sample, mut bytes, mut pictures) = (Vec::new(), 0, 0);
     let started = Instant::now();
     let mut decoder = Decoder::new(places.to_vec(), ahead, DecodeLimits::default(), behind);
@@ -112,7 +112,7 @@ fn decode(places: &[Place], ahead: usize, behind: bool) -> (Vec<Picture>, usize,
         let Ok(picture) = decoded.1 else { continue };
         pictures += 1;
         bytes += picture.rgba().len();
-        if bytes <= LARGEST_SAMPLE || sample.is_empty() {
+        if bytes <= kept || sample.is_empty() {
             sample.push(picture);
         }
     }

@@ -115,7 +115,7 @@ fn value(plan: &Plan, variants: &[Variant], model: &str) -> serde_json::Value {
             "weight_bytes": plan.weight_bytes(),
             "activation_bytes": plan.activation_bytes(),
             "live_bytes": plan.live_bytes,
-            "upload_bytes": upload_bytes(plan),
+            "upload_bytes": plan.input_bytes(plan.batch),
         },
         "plan": plan,
     });
@@ -131,11 +131,6 @@ fn value(plan: &Plan, variants: &[Variant], model: &str) -> serde_json::Value {
 /// The `override` constants of a step's variant.
 fn parameters<'a>(step: &Step, variants: &'a [Variant]) -> &'a [(String, f64)] {
     variants.get(step.row).map_or(&[], |variant| &variant.parameters)
-}
-
-/// Bytes of one full batch of inputs.
-fn upload_bytes(plan: &Plan) -> u64 {
-    u64::from(plan.batch) * plan.input.pixels() * u64::from(plan.input.c4()) * 4 * plan.precision.bytes()
 }
 
 fn steps(plan: &Plan, variants: &[Variant]) -> Table {
@@ -205,6 +200,6 @@ fn totals(out: &mut Output, plan: &Plan) -> Outcome<()> {
         bytes(plan.live_bytes)
     ))?;
     let outputs: Vec<String> = plan.outputs.iter().map(|o| format!("{} {} in slot {}", o.node, o.shape, o.slot)).collect();
-    out.line(format!("  upload        {} a batch", bytes(upload_bytes(plan))))?;
+    out.line(format!("  upload        {} a batch", bytes(plan.input_bytes(plan.batch))))?;
     out.line(format!("  outputs       {}", outputs.join(", ")))
 }

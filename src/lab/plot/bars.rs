@@ -54,7 +54,8 @@ fn case(drawing: &mut Drawing, records: &[(&str, &[Entry])], entry: &Entry, mut 
         let scale = |ns: f64| LEFT + ns.min(most) / most.max(1e-9) * BARS;
         let cut = if ns > most { " (cut)" } else { "" };
         let colour = COLOURS[record % 8];
-        let spread = c.warm.filter(|t| t.samples > 0).map_or(String::new(), |t| format!(", p10 {}, p90 {}", time(t.p10), time(t.p90)));
+        let spread =
+            c.warm.and_then(|t| t.spread()).map_or(String::new(), |[low, high]| format!(", p10 {}, p90 {}", time(low), time(high)));
         drawing.text([LEFT - 8.0, y + 10.0], Anchor::End, 11, &c.label());
         drawing.bar([LEFT, y + 1.0, scale(ns) - LEFT, ROW - 4.0], colour, &format!("{}: {}{spread}", c.label(), time(ns)));
         if let Some(t) = c.warm.filter(|t| t.samples > 1) {
