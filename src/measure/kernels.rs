@@ -33,7 +33,7 @@ pub struct KernelOptions {
     /// What makes of a kernel that is not of our table one whose writes behind its output's binding land at its end, where they
     /// are seen (`lab::confined`); without it those that the driver drops are not seen.
     pub confined: Option<fn(&Variant, Precision) -> Result<Variant>>,
-    /// A candidate this many times slower than the best is timed in the first round alone; 0 times all to the end.
+    /// A candidate this many times slower than the best is timed in two rounds alone; 0 times all to the end.
     pub hopeless: f64,
 }
 
@@ -269,7 +269,8 @@ fn race(
         }
         let best = timed.iter().map(Timed::best).fold(f64::INFINITY, f64::min);
         for t in timed.iter_mut() {
-            let hopeless = round > 0 && options.hopeless > 0.0 && t.best() > options.hopeless * best;
+            // Not by one sample, which may have met something else.
+            let hopeless = t.samples.len() > 1 && options.hopeless > 0.0 && t.best() > options.hopeless * best;
             if !hopeless {
                 tell(Stage::Time, t.variant);
                 // The candidates before it have pushed its data out of the caches.
