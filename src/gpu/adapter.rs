@@ -110,7 +110,8 @@ fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
     }
 }
 
-/// Opens a device of our own on the adapter that `options` asks for.
+/// Opens a device of our own on the adapter that `options` asks for. On Linux, a software driver's worker threads are bound to a core
+/// each, if they are as many as the cores.
 ///
 /// # Errors
 /// [`Error::NoAdapter`] if none fits, with those that are there; [`Error::Device`] if it cannot be opened.
@@ -118,7 +119,13 @@ pub async fn request_device(options: &AdapterOptions) -> Result<(wgpu::Device, w
     let adapter = choose(options).await?;
     let (required_features, required_limits) = wanted(&adapter);
     let descriptor = wgpu::DeviceDescriptor { label: Some("mobilenet"), required_features, required_limits, ..Default::default() };
+    #[cfg(target_os = "linux")]
+    let before = (adapter.get_info().device_type == wgpu::DeviceType::Cpu).then(super::workers::threads);
     let opened = adapter.request_device(&descriptor).await;
+    #[cfg(target_os = "linux")]
+    if let Some(before) = before {
+        super::workers::spread(&before);
+    }
     let (device, queue) = opened.map_err(|e| Error::Device(format!("{} could not be opened: {e}", adapter.get_info().name)))?;
     // The default handler panics; errors of ours are caught by scopes, what is left goes to the log.
     device.on_uncaptured_error(std::sync::Arc::new(|e: wgpu::Error| tracing::error!("uncaptured device error: {e}")));

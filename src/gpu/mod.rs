@@ -4,6 +4,8 @@ mod adapter;
 mod errors;
 mod needs;
 mod profile;
+#[cfg(target_os = "linux")]
+mod workers;
 
 pub use adapter::{AdapterOptions, AdapterSummary, adapters, request_device};
 pub(crate) use errors::Scope;
