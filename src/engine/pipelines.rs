@@ -2,7 +2,7 @@
 
 use super::{Engine, lock};
 use crate::gpu::Scope;
-use crate::kernel::{Binding, Layer, OpKind, Precision, Variant, specialise};
+use crate::kernel::{Binding, OpKind, Precision, Variant, specialise};
 use crate::{Error, Result};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -21,10 +21,9 @@ impl Pipeline {
         &self,
         device: &wgpu::Device,
         label: &str,
-        uniforms: &wgpu::Buffer,
+        layer: wgpu::BufferBinding<'_>,
         buffer: impl Fn(&'static str, u32, Binding) -> Result<wgpu::BindingResource<'a>>,
     ) -> Result<wgpu::BindGroup> {
-        let layer = wgpu::BufferBinding { buffer: uniforms, offset: 0, size: wgpu::BufferSize::new(size_of::<Layer>() as u64) };
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(layer) }];
         for (name, binding, what) in self.op.bindings() {
             entries.push(wgpu::BindGroupEntry { binding: *binding, resource: buffer(name, *binding, *what)? });
@@ -139,19 +138,20 @@ fn module(device: &wgpu::Device, descriptor: wgpu::ShaderModuleDescriptor<'_>, o
     unsafe { device.create_shader_module_trusted(descriptor, checks) }
 }
 
-/// Binding 0 is the layer's uniform at a dynamic offset; storage bindings follow as the op lists them.
+/// Binding 0 is the layer's uniform; storage bindings follow as the op lists them. No offset is dynamic: llvmpipe (25) would copy a step's
+/// descriptors, into memory that it maps for them, in every run.
 fn bind_group_layout(device: &wgpu::Device, op: OpKind) -> wgpu::BindGroupLayout {
-    let entry = |binding, ty, has_dynamic_offset| wgpu::BindGroupLayoutEntry {
+    let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
+        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
         count: None,
     };
     let storage = op.bindings().iter().map(|(_, binding, what)| {
         let read_only = *what != Binding::Output;
-        entry(*binding, wgpu::BufferBindingType::Storage { read_only }, false)
+        entry(*binding, wgpu::BufferBindingType::Storage { read_only })
     });
-    let entries: Vec<_> = std::iter::once(entry(0, wgpu::BufferBindingType::Uniform, true)).chain(storage).collect();
+    let entries: Vec<_> = std::iter::once(entry(0, wgpu::BufferBindingType::Uniform)).chain(storage).collect();
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(op.name()), entries: &entries })
 }
 

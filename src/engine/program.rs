@@ -34,7 +34,7 @@ pub(super) struct Program {
     pub plan: Plan,
     pub slots: Vec<wgpu::Buffer>,
     pub steps: Vec<Compiled>,
-    /// Uniforms of all steps, for each place of the ring twice: for passes of a whole micro-batch, and for a smaller last one.
+    /// Uniforms of all steps, for each place of the ring: for passes of a whole micro-batch, and for a smaller last one.
     pub uniforms: wgpu::Buffer,
     /// Bytes from one step's uniform to the next.
     pub stride: u32,
@@ -45,8 +45,11 @@ pub(super) struct Program {
 pub(super) struct Compiled {
     pipeline: Arc<Pipeline>,
     weights: Bound,
-    /// One bind group; if the step reads the input, one for each place of the ring and pass.
+    /// A bind group for each place of the ring, passes of a whole micro-batch and smaller ones apart, as they have uniforms of their own;
+    /// of a step that reads the input, for each of its passes as well.
     bind_groups: Vec<wgpu::BindGroup>,
+    /// Bind groups of a place that differ in the pass.
+    passes: usize,
 }
 
 /// How a number of pictures goes through the steps.
@@ -90,7 +93,7 @@ impl Program {
     /// Workgroups of each step and the bytes of one place's uniforms for `batch` pictures.
     pub fn geometry(&self, engine: &Engine, batch: u32) -> (Geometry, Vec<u8>) {
         let steps = &self.plan.steps;
-        let mut bytes = vec![0; self.stride as usize * 2 * steps.len()];
+        let mut bytes = vec![0; self.stride as usize * kinds(&self.plan) * steps.len()];
         let mut groups = |pictures: u32, first: usize| -> Vec<[u32; 3]> {
             let one = |(i, step): (usize, &Step)| {
                 let (groups, layer) = step.at(pictures, &engine.variants()[step.row], engine.profile());
@@ -116,13 +119,16 @@ impl Program {
     pub fn dispatch(&self, encoder: &mut wgpu::ComputePass<'_>, i: usize, pass: Pass, geometry: &Geometry) {
         let less = pass.pictures < self.plan.micro_batch;
         let (Some(step), Some(groups)) = (self.steps.get(i), if less { &geometry.rest } else { &geometry.whole }.get(i)) else { return };
-        let passes = self.plan.passes(self.plan.batch) as usize;
-        let bind_group = step.bind_groups.get(pass.place * passes + pass.index as usize).or(step.bind_groups.first());
-        let offset = ((2 * pass.place + usize::from(less)) * self.plan.steps.len() + i) as u32 * self.stride;
+        let kind = pass.place * kinds(&self.plan) + usize::from(less);
         encoder.set_pipeline(&step.pipeline.pipeline);
-        encoder.set_bind_group(0, bind_group, &[offset]);
+        encoder.set_bind_group(0, step.bind_groups.get(kind * step.passes + pass.index as usize % step.passes), &[]);
         encoder.dispatch_workgroups(groups[0], groups[1], groups[2]);
     }
+}
+
+/// Kinds of passes: whole ones, and smaller ones if there can be any.
+fn kinds(plan: &Plan) -> usize {
+    if plan.micro_batch > 1 { 2 } else { 1 }
 }
 
 async fn pipelines(engine: &Engine, plan: &Plan) -> Result<Vec<Arc<Pipeline>>> {
@@ -202,7 +208,7 @@ fn build(engine: &Engine, plan: Plan, inputs: &[wgpu::Buffer], pipelines: Vec<Ar
     let stride = (size_of::<Layer>() as u32).next_multiple_of(engine.profile().uniform_alignment.max(16));
     let uniforms = device.create_buffer(&wgpu::BufferDescriptor {
         label: Some("layers"),
-        size: u64::from(stride) * (2 * plan.steps.len() * inputs.len()) as u64,
+        size: u64::from(stride) * (kinds(&plan) * plan.steps.len() * inputs.len()) as u64,
         usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
         mapped_at_creation: false,
     });
@@ -216,14 +222,19 @@ fn build(engine: &Engine, plan: Plan, inputs: &[wgpu::Buffer], pipelines: Vec<Ar
     };
     let slots: Vec<_> = plan.slots.iter().map(slot).collect();
     let mut steps = Vec::new();
-    for ((step, pipeline), weights) in plan.steps.iter().zip(pipelines).zip(weights) {
+    for (i, ((step, pipeline), weights)) in plan.steps.iter().zip(pipelines).zip(weights).enumerate() {
         let reads_input = step.input == Source::Input || step.residual == Some(Source::Input);
-        let mut compiled = Compiled { pipeline, weights, bind_groups: Vec::new() };
-        let (places, passes) = if reads_input { (inputs.len(), plan.passes(plan.batch)) } else { (1, 1) };
-        for input in inputs.iter().take(places) {
-            for pass in 0..passes {
-                let group = bind_group(engine, step, &compiled, &slots, &uniforms, part(&plan, input, pass))?;
-                compiled.bind_groups.push(group);
+        let passes = if reads_input { plan.passes(plan.batch) } else { 1 };
+        let mut compiled = Compiled { pipeline, weights, bind_groups: Vec::new(), passes: passes as usize };
+        for (place, input) in inputs.iter().enumerate() {
+            for kind in 0..kinds(&plan) {
+                let first = (place * kinds(&plan) + kind) * plan.steps.len();
+                let size = wgpu::BufferSize::new(size_of::<Layer>() as u64);
+                let layer = wgpu::BufferBinding { buffer: &uniforms, offset: u64::from(stride) * (first + i) as u64, size };
+                for pass in 0..passes {
+                    let group = bind_group(engine, step, &compiled, &slots, layer.clone(), part(&plan, input, pass))?;
+                    compiled.bind_groups.push(group);
+                }
             }
         }
         steps.push(compiled);
@@ -243,7 +254,7 @@ fn bind_group(
     step: &Step,
     compiled: &Compiled,
     slots: &[wgpu::Buffer],
-    uniforms: &wgpu::Buffer,
+    layer: wgpu::BufferBinding<'_>,
     input: wgpu::BindingResource<'_>,
 ) -> Result<wgpu::BindGroup> {
     let source = |source: Source| match source {
@@ -251,7 +262,7 @@ fn bind_group(
         Source::Slot(i) => slots[i].as_entire_binding(),
     };
     lock(&engine.shared.made).bind_groups += 1;
-    compiled.pipeline.bind(engine.device(), &step.node, uniforms, |name, binding, what| match what {
+    compiled.pipeline.bind(engine.device(), &step.node, layer, |name, binding, what| match what {
         Binding::Input => Ok(source(step.input)),
         Binding::Output => Ok(slots[step.output].as_entire_binding()),
         Binding::Residual => Ok(source(step.residual.unwrap_or(step.input))),
@@ -291,7 +302,7 @@ async fn warm_up(engine: &Engine, pipelines: &[Arc<Pipeline>]) -> Result<()> {
                 }));
                 let descriptor = wgpu::BindGroupDescriptor { label: Some("warm-up"), layout: &pipeline.layout, entries: &entries };
                 pass.set_pipeline(&pipeline.pipeline);
-                pass.set_bind_group(0, &device.create_bind_group(&descriptor), &[0]);
+                pass.set_bind_group(0, &device.create_bind_group(&descriptor), &[]);
                 pass.dispatch_workgroups(0, 0, 0);
             }
         }

@@ -6,7 +6,6 @@ pub fn required() -> (wgpu::Features, wgpu::Limits) {
     let limits = wgpu::Limits {
         max_bind_groups: 1,
         max_bindings_per_bind_group: 6,
-        max_dynamic_uniform_buffers_per_pipeline_layout: 1,
         max_uniform_buffers_per_shader_stage: 1,
         max_storage_buffers_per_shader_stage: 5,
         max_sampled_textures_per_shader_stage: 2,
@@ -33,7 +32,6 @@ pub(crate) fn lacking(found: &wgpu::Limits) -> Option<(&'static str, u64, u64)> 
     compared![
         max_bind_groups,
         max_bindings_per_bind_group,
-        max_dynamic_uniform_buffers_per_pipeline_layout,
         max_uniform_buffers_per_shader_stage,
         max_storage_buffers_per_shader_stage,
         max_sampled_textures_per_shader_stage,

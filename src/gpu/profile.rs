@@ -54,7 +54,7 @@ pub struct DeviceProfile {
     pub max_workgroup_memory: u32,
     /// Invocations of a workgroup.
     pub max_invocations: u32,
-    /// Alignment of a uniform buffer's dynamic offset.
+    /// Alignment of an offset into a uniform buffer.
     pub uniform_alignment: u32,
 }
 

@@ -56,7 +56,7 @@ impl Candidate {
     fn dispatch_on(&self, pass: &mut wgpu::ComputePass<'_>, repeats: u32, data: usize) {
         let [x, y, z] = self.workgroups;
         pass.set_pipeline(&self.pipeline.pipeline);
-        pass.set_bind_group(0, &self.groups[data], &[0]);
+        pass.set_bind_group(0, &self.groups[data], &[]);
         (0..repeats).for_each(|_| pass.dispatch_workgroups(x, y, z));
     }
 }
@@ -151,7 +151,7 @@ impl<'a> Bench<'a> {
             found.ok_or_else(|| Error::Kernel { name: variant.name.to_string(), message: format!("`{name}` has no weights") })
         };
         let groups = self.inputs.iter().map(|[input, residual]| {
-            pipeline.bind(device, &variant.name, &uniforms, |name, _, what| match what {
+            pipeline.bind(device, &variant.name, uniforms.as_entire_buffer_binding(), |name, _, what| match what {
                 Binding::Input => Ok(input.as_entire_binding()),
                 Binding::Output => Ok(self.output()),
                 Binding::Residual => Ok(residual.as_entire_binding()),
