@@ -1,7 +1,8 @@
-// Convolution of up to three input channels (the stem) for subgroups of 8, f32 only: as subgroup8_14, but with loads and stores of 64 bits.
+// Convolution of up to three input channels (the stem) for subgroups of 8, f32 only, an even number of output quads: as subgroup8_14, but
+// with loads and stores of 64 bits.
 //
-// Bindings   as subgroup8_14; a quad of channels in input, weights and output is a vec2<u64>
-// Mapping    as subgroup8_14
+// Bindings   as subgroup8_14; a quad of channels in input and weights is a vec2<u64>, eight channels of the output a vec4<u64>
+// Mapping    as subgroup8_14. Lanes are read, and stored, as in pointwise/subgroup8_28_u64.
 // Where      Mesa's software Vulkan driver (llvmpipe). Never on the web, which has no 64-bit integers.
 
 alias storage_t = f32;
@@ -18,7 +19,7 @@ struct Layer {
 }
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> input: array<vec2<u64>>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec2<u64>>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4<u64>>;
 @group(0) @binding(3) var<storage, read> weights: array<vec2<u64>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<storage_t>>;
 
@@ -56,10 +57,6 @@ fn texel(first: vec3<i32>, kx: i32, ky: i32) -> vec4<compute_t> {
   return select(vec4<compute_t>(), v, x >= 0 && y >= 0 && x < w && y < h);
 }
 
-fn store(pixel: u32, n: u32, v: vec4<accum_t>) {
-  output[min(pixel, layer.pixels - 1u) * layer.out_c4 + n] = pairs(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
-}
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
   let n = min(tile.x * 8u + lane, layer.out_c4 - 1u);
@@ -69,6 +66,9 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
   let b = vec4<accum_t>(bias[n]);
   var c0 = b; var c1 = b; var c2 = b; var c3 = b; var c4 = b; var c5 = b; var c6 = b;
   var c7 = b; var c8 = b; var c9 = b; var c10 = b; var c11 = b; var c12 = b; var c13 = b;
+  // unused0 is 0.
+  let s0 = layer.unused0 + 0u; let s1 = layer.unused0 + 1u; let s2 = layer.unused0 + 2u; let s3 = layer.unused0 + 3u;
+  let s4 = layer.unused0 + 4u; let s5 = layer.unused0 + 5u; let s6 = layer.unused0 + 6u; let s7 = layer.unused0 + 7u;
   var kx = 0;
   var ky = 0;
   var j = n;
@@ -77,30 +77,36 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     let a1 = texel(p1, kx, ky);
     let w0 = quad(weights[j]); let w1 = quad(weights[j + layer.out_c4]);
     let w2 = quad(weights[j + 2u * layer.out_c4]);
-    c0 = mad(c0, subgroupBroadcast(a0, 0u), w0, w1, w2);
-    c1 = mad(c1, subgroupBroadcast(a0, 1u), w0, w1, w2);
-    c2 = mad(c2, subgroupBroadcast(a0, 2u), w0, w1, w2);
-    c3 = mad(c3, subgroupBroadcast(a0, 3u), w0, w1, w2);
-    c4 = mad(c4, subgroupBroadcast(a0, 4u), w0, w1, w2);
-    c5 = mad(c5, subgroupBroadcast(a0, 5u), w0, w1, w2);
-    c6 = mad(c6, subgroupBroadcast(a0, 6u), w0, w1, w2);
-    c7 = mad(c7, subgroupBroadcast(a0, 7u), w0, w1, w2);
-    c8 = mad(c8, subgroupBroadcast(a1, 0u), w0, w1, w2);
-    c9 = mad(c9, subgroupBroadcast(a1, 1u), w0, w1, w2);
-    c10 = mad(c10, subgroupBroadcast(a1, 2u), w0, w1, w2);
-    c11 = mad(c11, subgroupBroadcast(a1, 3u), w0, w1, w2);
-    c12 = mad(c12, subgroupBroadcast(a1, 4u), w0, w1, w2);
-    c13 = mad(c13, subgroupBroadcast(a1, 5u), w0, w1, w2);
+    c0 = mad(c0, subgroupShuffle(a0, s0), w0, w1, w2);
+    c1 = mad(c1, subgroupShuffle(a0, s1), w0, w1, w2);
+    c2 = mad(c2, subgroupShuffle(a0, s2), w0, w1, w2);
+    c3 = mad(c3, subgroupShuffle(a0, s3), w0, w1, w2);
+    c4 = mad(c4, subgroupShuffle(a0, s4), w0, w1, w2);
+    c5 = mad(c5, subgroupShuffle(a0, s5), w0, w1, w2);
+    c6 = mad(c6, subgroupShuffle(a0, s6), w0, w1, w2);
+    c7 = mad(c7, subgroupShuffle(a0, s7), w0, w1, w2);
+    c8 = mad(c8, subgroupShuffle(a1, s0), w0, w1, w2);
+    c9 = mad(c9, subgroupShuffle(a1, s1), w0, w1, w2);
+    c10 = mad(c10, subgroupShuffle(a1, s2), w0, w1, w2);
+    c11 = mad(c11, subgroupShuffle(a1, s3), w0, w1, w2);
+    c12 = mad(c12, subgroupShuffle(a1, s4), w0, w1, w2);
+    c13 = mad(c13, subgroupShuffle(a1, s5), w0, w1, w2);
     continuing {
       kx += 1; j += 4u * layer.out_c4;
       if (kx == i32(layer.kernel_width)) { kx = 0; ky += 1; }
       break if ky >= i32(layer.kernel_height);
     }
   }
+  // Lanes 2m and 2m + 1 hold the quads 2m and 2m + 1 of every pixel: the first stores both of the even pixels, the second of the odd ones.
+  let m = (tile.x * 8u + lane) / 2u;
+  if (m >= layer.out_c4 / 2u) { return; }
+  let first = (lane & 1u) == 0u;
+  let low = vec4<accum_t>(accum_t(layer.low)); let high = vec4<accum_t>(accum_t(layer.high));
   var r = 0u;
   loop {
-    store(pixel + 2u * r, n, c0);
-    store(pixel + 2u * r + 1u, n, c1);
+    let k = select(c1, c0, first); let x = subgroupShuffle(select(c0, c1, first), lane ^ 1u);
+    output[min(pixel + 2u * r + (lane & 1u), layer.pixels - 1u) * (layer.out_c4 / 2u) + m] =
+      vec4<u64>(pairs(clamp(select(x, k, first), low, high)), pairs(clamp(select(k, x, first), low, high)));
     c0 = c2; c1 = c3; c2 = c4; c3 = c5; c4 = c6; c5 = c7; c6 = c8;
     c7 = c9; c8 = c10; c9 = c11; c10 = c12; c11 = c13;
     continuing { r += 1u; break if r >= layer.rounds; }

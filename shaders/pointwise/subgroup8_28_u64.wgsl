@@ -1,13 +1,17 @@
-// Pointwise (1x1) convolution for subgroups of 8, f32 only: as subgroup8_28, but with loads and stores of 64 bits.
+// Pointwise (1x1) convolution for subgroups of 8, f32 only, an even number of output quads: as subgroup8_28, but with loads and
+// stores of 64 bits.
 //
 // Bindings   input [pixels][in_c4], weights [tile][2 in_c4][8] (a tile is 32 output channels, one
 //            stream from end to end; zeros past the last channel; each u64 has the weight of an even input channel in its low half,
 //            of the next one in its high half), bias [out_c4], residual as output (any buffer if layer.residual = 0),
-//            output [pixels][out_c4]; a quad is a vec2<u64>
+//            output [pixels][out_c4 / 2]: a vec2<u64> is four channels of a pixel, a vec4<u64> eight
 // Mapping    A workgroup is one subgroup of 8 (required: min = max = 8) and makes a tile of 28 pixels x 32 channels.
 //            Dispatch (ceil(out_c4 / 8), ceil(pixels / 28), 1). layer.rounds = 7: a loop bound the compiler cannot see, so
 //            that it does not unroll the stores (compile time there is load and store sites).
 //            Loops test at their end: llvmpipe (25) runs the body of one that tests first once more, masked.
+//            Lanes are read by subgroupShuffle with indices that the compiler does not know: one instruction (vpermd), where
+//            subgroupBroadcast of a lane that it knows is two. Before they are stored, two lanes exchange the halves of two pixels,
+//            so that each stores eight channels of one.
 // Where      Mesa's software Vulkan driver (llvmpipe): it loads lane by lane and value by value, each behind branches for the mask and the
 //            bounds, so that half of the twin's time is loads and stores; of 64 bits it needs half as many. Never on the web, which has no
 //            64-bit integers.
@@ -26,10 +30,10 @@ struct Layer {
 }
 @group(0) @binding(0) var<uniform> layer: Layer;
 @group(0) @binding(1) var<storage, read> input: array<vec2<u64>>;
-@group(0) @binding(2) var<storage, read_write> output: array<vec2<u64>>;
+@group(0) @binding(2) var<storage, read_write> output: array<vec4<u64>>;
 @group(0) @binding(3) var<storage, read> weights: array<vec4<u64>>;
 @group(0) @binding(4) var<storage, read> bias: array<vec4<storage_t>>;
-@group(0) @binding(5) var<storage, read> residual: array<vec2<u64>>;
+@group(0) @binding(5) var<storage, read> residual: array<vec4<u64>>;
 
 // Channels 0 to 3 of a pixel.
 fn quad(v: vec2<u64>) -> vec4<compute_t> {
@@ -51,13 +55,6 @@ fn mad(sum: vec4<accum_t>, x: vec4<compute_t>, w0: vec4<compute_t>, w1: vec4<com
   return sum + vec4<accum_t>(x.x * w0 + x.y * w1 + x.z * w2 + x.w * w3);
 }
 
-// Where a quad of a pixel stands; a pixel past the end was computed from the last pixel's input, so it is the last pixel again.
-fn place(pixel: u32, n: u32) -> u32 { return min(pixel, layer.pixels - 1u) * layer.out_c4 + n; }
-
-fn store(pixel: u32, n: u32, v: vec4<accum_t>) {
-  output[place(pixel, n)] = pairs(clamp(v, vec4<accum_t>(accum_t(layer.low)), vec4<accum_t>(accum_t(layer.high))));
-}
-
 @compute @workgroup_size(8)
 fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id) lane: u32) {
   let n = tile.x * 8u + lane;
@@ -75,6 +72,10 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
   var c14 = b; var c15 = b; var c16 = b; var c17 = b; var c18 = b; var c19 = b; var c20 = b;
   var c21 = b; var c22 = b; var c23 = b; var c24 = b; var c25 = b; var c26 = b; var c27 = b;
 
+  // unused0 is 0.
+  let s0 = layer.unused0 + 0u; let s1 = layer.unused0 + 1u; let s2 = layer.unused0 + 2u; let s3 = layer.unused0 + 3u;
+  let s4 = layer.unused0 + 4u; let s5 = layer.unused0 + 5u; let s6 = layer.unused0 + 6u; let s7 = layer.unused0 + 7u;
+
   var k = 0u;
   loop {
     let a0 = quad(input[i0]); i0 += 1u;
@@ -83,61 +84,75 @@ fn main(@builtin(workgroup_id) tile: vec3<u32>, @builtin(subgroup_invocation_id)
     let a3 = quad(input[i3]); i3 += 1u;
     let p0 = weights[j]; let p1 = weights[j + 8u]; j += 16u;
     let w0 = even_row(p0); let w1 = odd_row(p0); let w2 = even_row(p1); let w3 = odd_row(p1);
-    c0 = mad(c0, subgroupBroadcast(a0, 0u), w0, w1, w2, w3);
-    c1 = mad(c1, subgroupBroadcast(a0, 1u), w0, w1, w2, w3);
-    c2 = mad(c2, subgroupBroadcast(a0, 2u), w0, w1, w2, w3);
-    c3 = mad(c3, subgroupBroadcast(a0, 3u), w0, w1, w2, w3);
-    c4 = mad(c4, subgroupBroadcast(a0, 4u), w0, w1, w2, w3);
-    c5 = mad(c5, subgroupBroadcast(a0, 5u), w0, w1, w2, w3);
-    c6 = mad(c6, subgroupBroadcast(a0, 6u), w0, w1, w2, w3);
-    c7 = mad(c7, subgroupBroadcast(a0, 7u), w0, w1, w2, w3);
-    c8 = mad(c8, subgroupBroadcast(a1, 0u), w0, w1, w2, w3);
-    c9 = mad(c9, subgroupBroadcast(a1, 1u), w0, w1, w2, w3);
-    c10 = mad(c10, subgroupBroadcast(a1, 2u), w0, w1, w2, w3);
-    c11 = mad(c11, subgroupBroadcast(a1, 3u), w0, w1, w2, w3);
-    c12 = mad(c12, subgroupBroadcast(a1, 4u), w0, w1, w2, w3);
-    c13 = mad(c13, subgroupBroadcast(a1, 5u), w0, w1, w2, w3);
-    c14 = mad(c14, subgroupBroadcast(a1, 6u), w0, w1, w2, w3);
-    c15 = mad(c15, subgroupBroadcast(a1, 7u), w0, w1, w2, w3);
-    c16 = mad(c16, subgroupBroadcast(a2, 0u), w0, w1, w2, w3);
-    c17 = mad(c17, subgroupBroadcast(a2, 1u), w0, w1, w2, w3);
-    c18 = mad(c18, subgroupBroadcast(a2, 2u), w0, w1, w2, w3);
-    c19 = mad(c19, subgroupBroadcast(a2, 3u), w0, w1, w2, w3);
-    c20 = mad(c20, subgroupBroadcast(a2, 4u), w0, w1, w2, w3);
-    c21 = mad(c21, subgroupBroadcast(a2, 5u), w0, w1, w2, w3);
-    c22 = mad(c22, subgroupBroadcast(a2, 6u), w0, w1, w2, w3);
-    c23 = mad(c23, subgroupBroadcast(a2, 7u), w0, w1, w2, w3);
-    c24 = mad(c24, subgroupBroadcast(a3, 0u), w0, w1, w2, w3);
-    c25 = mad(c25, subgroupBroadcast(a3, 1u), w0, w1, w2, w3);
-    c26 = mad(c26, subgroupBroadcast(a3, 2u), w0, w1, w2, w3);
-    c27 = mad(c27, subgroupBroadcast(a3, 3u), w0, w1, w2, w3);
+    c0 = mad(c0, subgroupShuffle(a0, s0), w0, w1, w2, w3);
+    c1 = mad(c1, subgroupShuffle(a0, s1), w0, w1, w2, w3);
+    c2 = mad(c2, subgroupShuffle(a0, s2), w0, w1, w2, w3);
+    c3 = mad(c3, subgroupShuffle(a0, s3), w0, w1, w2, w3);
+    c4 = mad(c4, subgroupShuffle(a0, s4), w0, w1, w2, w3);
+    c5 = mad(c5, subgroupShuffle(a0, s5), w0, w1, w2, w3);
+    c6 = mad(c6, subgroupShuffle(a0, s6), w0, w1, w2, w3);
+    c7 = mad(c7, subgroupShuffle(a0, s7), w0, w1, w2, w3);
+    c8 = mad(c8, subgroupShuffle(a1, s0), w0, w1, w2, w3);
+    c9 = mad(c9, subgroupShuffle(a1, s1), w0, w1, w2, w3);
+    c10 = mad(c10, subgroupShuffle(a1, s2), w0, w1, w2, w3);
+    c11 = mad(c11, subgroupShuffle(a1, s3), w0, w1, w2, w3);
+    c12 = mad(c12, subgroupShuffle(a1, s4), w0, w1, w2, w3);
+    c13 = mad(c13, subgroupShuffle(a1, s5), w0, w1, w2, w3);
+    c14 = mad(c14, subgroupShuffle(a1, s6), w0, w1, w2, w3);
+    c15 = mad(c15, subgroupShuffle(a1, s7), w0, w1, w2, w3);
+    c16 = mad(c16, subgroupShuffle(a2, s0), w0, w1, w2, w3);
+    c17 = mad(c17, subgroupShuffle(a2, s1), w0, w1, w2, w3);
+    c18 = mad(c18, subgroupShuffle(a2, s2), w0, w1, w2, w3);
+    c19 = mad(c19, subgroupShuffle(a2, s3), w0, w1, w2, w3);
+    c20 = mad(c20, subgroupShuffle(a2, s4), w0, w1, w2, w3);
+    c21 = mad(c21, subgroupShuffle(a2, s5), w0, w1, w2, w3);
+    c22 = mad(c22, subgroupShuffle(a2, s6), w0, w1, w2, w3);
+    c23 = mad(c23, subgroupShuffle(a2, s7), w0, w1, w2, w3);
+    c24 = mad(c24, subgroupShuffle(a3, s0), w0, w1, w2, w3);
+    c25 = mad(c25, subgroupShuffle(a3, s1), w0, w1, w2, w3);
+    c26 = mad(c26, subgroupShuffle(a3, s2), w0, w1, w2, w3);
+    c27 = mad(c27, subgroupShuffle(a3, s3), w0, w1, w2, w3);
     continuing { k += 1u; break if k >= layer.in_c4; }
   }
 
-  if (n >= layer.out_c4) { return; }
-  // The residual in a loop of its own, in which the accumulators go round once: llvmpipe walks through what a branch leaves out, masked,
-  // and so would for every store of a layer that has none.
+  // Lanes 2m and 2m + 1 hold the quads 2m and 2m + 1 of every pixel. From here on the first has both of the even pixels, the second of
+  // the odd ones.
+  let first = (lane & 1u) == 0u;
+  let other = lane ^ 1u;
+  let out_c8 = layer.out_c4 / 2u;
+  let m = n / 2u;
+  if (m >= out_c8) { return; }
+  let begin = pixel + (lane & 1u);
+  // The residual in a loop of its own, in which the accumulators go round once: llvmpipe of version 22 walks through what a branch leaves
+  // out, masked, and so would for every store of a layer that has none; this way it is one turn. Newer ones jump over the branch.
   var q = select(layer.rounds, 0u, layer.residual != 0u);
-  loop {
-    if (q >= layer.rounds) { break; }
-    let at = pixel + 4u * q;
-    let t0 = c0 + quad(residual[place(at, n)]);
-    let t1 = c1 + quad(residual[place(at + 1u, n)]);
-    let t2 = c2 + quad(residual[place(at + 2u, n)]);
-    let t3 = c3 + quad(residual[place(at + 3u, n)]);
-    c0 = c4; c1 = c5; c2 = c6; c3 = c7; c4 = c8; c5 = c9; c6 = c10;
-    c7 = c11; c8 = c12; c9 = c13; c10 = c14; c11 = c15; c12 = c16; c13 = c17;
-    c14 = c18; c15 = c19; c16 = c20; c17 = c21; c18 = c22; c19 = c23; c20 = c24;
-    c21 = c25; c22 = c26; c23 = c27; c24 = t0; c25 = t1; c26 = t2; c27 = t3;
-    q += 1u;
+  if (layer.residual != 0u) {
+    loop {
+      if (q >= layer.rounds) { break; }
+      // A pixel past the end was computed from the last pixel's input, so it is the last pixel again.
+      let r0 = residual[min(begin + 4u * q, last) * out_c8 + m]; let l0 = quad(r0.xy); let h0 = quad(r0.zw);
+      let r1 = residual[min(begin + 4u * q + 2u, last) * out_c8 + m]; let l1 = quad(r1.xy); let h1 = quad(r1.zw);
+      let x0 = subgroupShuffle(select(l0, h0, first), other);
+      let x1 = subgroupShuffle(select(l1, h1, first), other);
+      let t0 = c0 + select(x0, l0, first); let t1 = c1 + select(h0, x0, first);
+      let t2 = c2 + select(x1, l1, first); let t3 = c3 + select(h1, x1, first);
+      c0 = c4; c1 = c5; c2 = c6; c3 = c7; c4 = c8; c5 = c9; c6 = c10;
+      c7 = c11; c8 = c12; c9 = c13; c10 = c14; c11 = c15; c12 = c16; c13 = c17;
+      c14 = c18; c15 = c19; c16 = c20; c17 = c21; c18 = c22; c19 = c23; c20 = c24;
+      c21 = c25; c22 = c26; c23 = c27; c24 = t0; c25 = t1; c26 = t2; c27 = t3;
+      q += 1u;
+    }
   }
-  // 4 store sites instead of 28: the accumulators move up 4 places a round.
+  // 2 store sites instead of 14: the accumulators move up 4 places a round.
+  let low = vec4<accum_t>(accum_t(layer.low)); let high = vec4<accum_t>(accum_t(layer.high));
   var r = 0u;
   loop {
-    store(pixel + 4u * r, n, c0);
-    store(pixel + 4u * r + 1u, n, c1);
-    store(pixel + 4u * r + 2u, n, c2);
-    store(pixel + 4u * r + 3u, n, c3);
+    let k0 = select(c1, c0, first); let x0 = subgroupShuffle(select(c0, c1, first), other);
+    let k1 = select(c3, c2, first); let x1 = subgroupShuffle(select(c2, c3, first), other);
+    output[min(begin + 4u * r, last) * out_c8 + m] =
+      vec4<u64>(pairs(clamp(select(x0, k0, first), low, high)), pairs(clamp(select(k0, x0, first), low, high)));
+    output[min(begin + 4u * r + 2u, last) * out_c8 + m] =
+      vec4<u64>(pairs(clamp(select(x1, k1, first), low, high)), pairs(clamp(select(k1, x1, first), low, high)));
     c0 = c4; c1 = c5; c2 = c6; c3 = c7; c4 = c8; c5 = c9; c6 = c10;
     c7 = c11; c8 = c12; c9 = c13; c10 = c14; c11 = c15; c12 = c16; c13 = c17;
     c14 = c18; c15 = c19; c16 = c20; c17 = c21; c18 = c22; c19 = c23; c20 = c24;

@@ -2,7 +2,7 @@
 
 use super::{Case, OpKind, Variant, eight_by_eight, row};
 #[cfg(not(target_arch = "wasm32"))]
-use super::{depthwise::no_residual, pointwise::lanes, pointwise::subgroup8};
+use super::{depthwise::no_residual, pointwise::lanes, pointwise::subgroup8, whole_eights};
 use crate::gpu::{DeviceClass, DeviceProfile};
 
 pub(super) fn variants() -> Vec<Variant> {
@@ -38,7 +38,10 @@ pub(super) fn variants() -> Vec<Variant> {
             invocations: 8,
             precisions: &[super::Precision::F32],
             int64: true,
-            applies: few_channels,
+            applies: |case, profile| {
+                few_channels(case, profile)?;
+                whole_eights(case)
+            },
             geometry: |case, _| lanes(case, 14, 7),
             cost: |case, _| case.macs() as f64 * 0.05,
             compile_ms: 130.0,

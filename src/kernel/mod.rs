@@ -297,6 +297,12 @@ fn eight_by_eight(c4: u32, pixels: u32, pixels_per_thread: u32) -> Geometry {
     Geometry { workgroups: [c4.div_ceil(8), y, z], rows: 0, rounds: 0 }
 }
 
+/// For kernels that load or store eight channels of a pixel at a time.
+#[cfg(not(target_arch = "wasm32"))]
+fn whole_eights(case: &Case) -> Result<(), &'static str> {
+    if case.output.c4().is_multiple_of(2) { Ok(()) } else { Err("it is for whole eights of channels") }
+}
+
 /// `n` workgroups as y and z, neither beyond 65,535.
 fn fold(n: u32) -> [u32; 2] {
     let z = n.div_ceil(65_535).max(1);

@@ -1,5 +1,7 @@
 //! Pointwise (1x1) convolutions and linear layers: `output[p][n] = clamp(bias[n] + sum_k input[p][k] * weights[k][n] (+ residual))`.
 
+#[cfg(not(target_arch = "wasm32"))]
+use super::whole_eights;
 use super::{Case, Geometry, OpKind, Packing, Variant, eight_by_eight, fold, row};
 use crate::gpu::{DeviceClass, DeviceProfile};
 
@@ -114,9 +116,12 @@ pub(super) fn variants() -> Vec<Variant> {
             invocations: 8,
             precisions: &[super::Precision::F32],
             int64: true,
-            applies: subgroup8,
+            applies: |case, profile| {
+                subgroup8(case, profile)?;
+                whole_eights(case)
+            },
             geometry: |case, _| lanes(case, 28, 7),
-            cost: |case, profile| lane_cost(case, profile, 28, 0.87),
+            cost: |case, profile| lane_cost(case, profile, 28, 0.8),
             compile_ms: 260.0,
             ..row(
                 OpKind::Pointwise,
@@ -132,13 +137,16 @@ pub(super) fn variants() -> Vec<Variant> {
             invocations: 8,
             precisions: &[super::Precision::F32],
             int64: true,
-            applies: subgroup8,
+            applies: |case, profile| {
+                subgroup8(case, profile)?;
+                whole_eights(case)
+            },
             geometry: |case, _| Geometry { workgroups: [case.output.c4().div_ceil(16), case.pixels().div_ceil(28), 1], rows: 0, rounds: 7 },
-            // Layers of 64 or more channels take 0.81 to 0.91 of the other's time on Mesa 22.3, 1.0 to 1.16 times it on 25.0.
+            // Layers of 64 or more channels take 0.77 to 0.98 of the other's time on Mesa 22.3, 1.1 to 1.15 times it on 25.0.
             cost: |case, profile| {
                 let tiles = case.output.c4().div_ceil(8);
                 let whole = f64::from(tiles.next_multiple_of(2)) / f64::from(tiles);
-                lane_cost(case, profile, 28, whole * if profile.mesa_before(23) { 0.76 } else { 0.93 })
+                lane_cost(case, profile, 28, whole * if profile.mesa_before(23) { 0.68 } else { 0.9 })
             },
             compile_ms: 460.0,
             ..row(

@@ -42,8 +42,8 @@ impl Default for PlanOptions {
     }
 }
 
-/// Runs within which kernels repay their compile time if nothing else is asked for: some ten seconds of a video.
-pub const RUNS: u32 = 250;
+/// Runs within which kernels repay their compile time if nothing else is asked for: ten seconds of a video.
+pub const RUNS: u32 = 300;
 
 /// Where a step finds a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
