@@ -89,14 +89,14 @@ fn bytes_are_counted_as_often_as_a_kernel_asks_for_them() {
         let rows: Vec<_> = engine.variants().iter().collect();
         kernels(engine, &watch, &case, precision, &rows, &options).unwrap().candidates
     };
-    let case = case_of_shape(OpKind::Pointwise, [8, 8, 12, 24], 1, 1, 6);
+    let case = case_of_shape(OpKind::Pointwise, [8, 8, 16, 24], 1, 1, 6);
     let precision = if engine.profile().f16 { Precision::F16Storage } else { Precision::F32 };
     for precision in [Precision::F32, precision] {
         let candidates = measure(case, precision);
         let tile = candidates.iter().find(|c| c.variant == "register_tile").unwrap();
-        // 16 tiles of four pixels x 6 channel quads, each with 3 quads of inputs for its pixels and their 4 rows of weights.
+        // 16 tiles of four pixels x 6 channel quads, each with 4 quads of inputs for its pixels and their 4 rows of weights.
         let quad = 4 * precision.bytes();
-        let expected = [("bias", 16 * 6), ("input", 16 * 6 * 3 * 4), ("output", 64 * 6), ("weights", 16 * 6 * 3 * 4)];
+        let expected = [("bias", 16 * 6), ("input", 16 * 6 * 4 * 4), ("output", 64 * 6), ("weights", 16 * 6 * 4 * 4)];
         assert_eq!(tile.moved, expected.map(|(name, quads)| (name.to_string(), quads * quad)).into());
         assert!(candidates.iter().all(|c| c.moved["output"] >= 64 * 6 * quad), "{candidates:?}");
     }

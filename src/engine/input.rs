@@ -15,8 +15,8 @@ pub enum Input<'a> {
     Pictures(&'a [Picture], &'a Preprocessing),
     /// Frames that are on the device already (textures, a camera's planes, buffers of RGBA8), by the same rule.
     Frames(&'a [Frame<'a>], &'a Preprocessing),
-    /// Normalised values on the device, `[N, H, W, C4, 4]`: the session's storage type, channels padded with zeros to a
-    /// multiple of 4. The buffer needs `COPY_SRC` and is copied when the commands run.
+    /// Normalised values on the device, `[N, H, W, C4, 4]`: the session's storage type, channels padded with zeros to the `C4`
+    /// of [`Shape::c4`](crate::graph::Shape::c4). The buffer needs `COPY_SRC` and is copied when the commands run.
     Buffer {
         /// The values, from its beginning.
         buffer: &'a wgpu::Buffer,
@@ -126,12 +126,12 @@ impl Session {
     }
 }
 
-/// Writes the values with channels padded to a multiple of 4, in the storage type, a few thousand at a time: mapped memory may be slow
+/// Writes the values with channels padded, in the storage type, a few thousand at a time: mapped memory may be slow
 /// to write to but in one stream.
 fn pad(tensor: &Tensor, precision: Precision, view: &mut wgpu::BufferViewMut) {
     const LANES: usize = 4096;
     let channels = (tensor.shape.channels as usize).max(1);
-    let padded = channels.next_multiple_of(4);
+    let padded = (tensor.shape.c4() as usize * 4).max(4);
     let pixels = (LANES / padded).max(1);
     let mut block = vec![0f32; pixels * padded];
     let mut halves = vec![half::f16::ZERO; if precision.needs_f16() { block.len() } else { 0 }];

@@ -29,7 +29,7 @@ impl Outputs {
 pub struct OutputLayout {
     /// Its name.
     pub name: String,
-    /// Shape of one picture; in the buffer its channels are padded to a multiple of 4: `[N, H, W, C4, 4]`.
+    /// Shape of one picture; in the buffer its channels are padded: `[N, H, W, C4, 4]` with [`Shape::c4`].
     pub shape: Shape,
     /// Byte at which it begins.
     pub offset: u64,
@@ -177,15 +177,15 @@ impl Reading {
         let tensors = self.layout.iter().map(|o| {
             let start = o.offset as usize;
             let bytes = &view[start..start + (o.picture_bytes * u64::from(self.batch)) as usize];
-            Ok((o.name.clone(), Tensor::from_nhwc(self.batch, o.shape, unpad(bytes, o.shape.channels as usize, self.precision))?))
+            Ok((o.name.clone(), Tensor::from_nhwc(self.batch, o.shape, unpad(bytes, o.shape, self.precision))?))
         });
         Ok(Outputs { tensors: tensors.collect::<Result<_>>()? })
     }
 }
 
 /// Values without the padding channels, as f32.
-fn unpad(bytes: &[u8], channels: usize, precision: Precision) -> Vec<f32> {
-    let padded = channels.div_ceil(4) * 4;
+fn unpad(bytes: &[u8], shape: Shape, precision: Precision) -> Vec<f32> {
+    let (channels, padded) = (shape.channels as usize, shape.c4() as usize * 4);
     let rows = |values: &mut dyn Iterator<Item = f32>| -> Vec<f32> {
         values.enumerate().filter(|(i, _)| i % padded < channels).map(|(_, v)| v).collect()
     };

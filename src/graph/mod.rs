@@ -40,14 +40,19 @@ impl Shape {
     pub const fn padded_elements(&self) -> u64 {
         self.pixels().saturating_mul(self.c4() as u64 * 4)
     }
-    /// `vec4`s of channels.
+    /// `vec4`s of channels: one, or an even number, so that eight channels can be loaded and stored at a time.
     pub const fn c4(&self) -> u32 {
-        self.channels.div_ceil(4)
+        quads(self.channels)
     }
     /// Number of pixels, `H * W`.
     pub const fn pixels(&self) -> u64 {
         self.height as u64 * self.width as u64
     }
+}
+
+/// `vec4`s that a number of channels takes in a buffer (see [`Shape::c4`]).
+pub(crate) const fn quads(channels: u32) -> u32 {
+    if channels <= 4 { channels.div_ceil(4) } else { 2 * channels.div_ceil(8) }
 }
 
 impl fmt::Display for Shape {

@@ -1,6 +1,7 @@
 //! The uniform that every kernel reads: its case as numbers.
 
 use super::{Case, Geometry};
+use crate::graph::quads;
 
 /// `struct Layer` of the shaders, field by field: 24 words.
 #[repr(C)]
@@ -77,7 +78,7 @@ impl Layer {
             low,
             high,
             residual: u32::from(case.residual),
-            hidden_c4: case.hidden.div_ceil(4),
+            hidden_c4: quads(case.hidden),
             hidden_low,
             hidden_high,
             rows: geometry.rows,

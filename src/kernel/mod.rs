@@ -299,8 +299,8 @@ fn eight_by_eight(c4: u32, pixels: u32, pixels_per_thread: u32) -> Geometry {
 
 /// For kernels that load or store eight channels of a pixel at a time.
 #[cfg(not(target_arch = "wasm32"))]
-fn whole_eights(case: &Case) -> Result<(), &'static str> {
-    if case.output.c4().is_multiple_of(2) { Ok(()) } else { Err("it is for whole eights of channels") }
+pub(crate) fn whole_eights(case: &Case) -> Result<(), &'static str> {
+    if case.output.c4().is_multiple_of(2) { Ok(()) } else { Err("it is for more than four channels, which are stored in whole eights") }
 }
 
 /// `n` workgroups as y and z, neither beyond 65,535.

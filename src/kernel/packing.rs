@@ -1,6 +1,7 @@
 //! Weights as the kernels read them: padded to whole `vec4`s, in the order of the variant that reads them.
 
 use super::Precision;
+use crate::graph::quads;
 use serde::Serialize;
 
 /// Order of dense filters in memory. Depthwise filters `[Ky][Kx][C4]` and vectors `[C4]` have one order each.
@@ -50,14 +51,13 @@ impl WeightShape {
     pub const fn packed(&self, packing: Packing) -> u64 {
         match *self {
             WeightShape::Dense { taps, cin, cout } => {
-                let quads = cout.div_ceil(4) as u64;
                 let columns = match packing {
-                    Packing::Rows => quads,
-                    Packing::Tiles32 | Packing::Tiles32Pairs => quads.div_ceil(8) * 8,
+                    Packing::Rows => quads(cout),
+                    Packing::Tiles32 | Packing::Tiles32Pairs => quads(cout).div_ceil(8) * 8,
                 };
-                taps as u64 * cin.div_ceil(4) as u64 * 4 * columns * 4
+                taps as u64 * quads(cin) as u64 * 4 * columns as u64 * 4
             }
-            WeightShape::Depthwise { taps, channels } => taps as u64 * channels.div_ceil(4) as u64 * 4,
+            WeightShape::Depthwise { taps, channels } => taps as u64 * quads(channels) as u64 * 4,
         }
     }
 }
@@ -67,15 +67,15 @@ pub fn pack(values: &[f32], shape: WeightShape, packing: Packing, precision: Pre
     let mut packed = vec![0.0f32; shape.packed(packing) as usize];
     match shape {
         WeightShape::Depthwise { channels, .. } => {
-            let padded = channels.div_ceil(4) as usize * 4;
+            let padded = quads(channels) as usize * 4;
             for (row, out) in values.chunks_exact(channels.max(1) as usize).zip(packed.chunks_exact_mut(padded.max(4))) {
                 out[..row.len()].copy_from_slice(row);
             }
         }
         WeightShape::Dense { taps, cin, cout } => {
-            let (cin, cout, padded_cin) = (cin as usize, cout as usize, cin.div_ceil(4) as usize * 4);
+            let (cin, cout, padded_cin) = (cin as usize, cout as usize, quads(cin) as usize * 4);
             let width = match packing {
-                Packing::Rows => cout.div_ceil(4) * 4,
+                Packing::Rows => quads(cout as u32) as usize * 4,
                 Packing::Tiles32 | Packing::Tiles32Pairs => 32,
             };
             for (k, row) in values.chunks_exact(cout).enumerate() {

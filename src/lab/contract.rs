@@ -13,7 +13,7 @@
 //! own errors: with line, column and the source line.
 
 use crate::gpu::DeviceProfile;
-use crate::kernel::{Case, OpKind, Packing, Precision, Variant, Workgroups};
+use crate::kernel::{Case, OpKind, Packing, Precision, Variant, Workgroups, whole_eights};
 use crate::{Error, Result};
 use naga::{AddressSpace, Module, Span, StorageAccess, TypeInner, WithSpan};
 
@@ -38,6 +38,8 @@ pub struct UserKernel {
     int64: bool,
     /// Whether it binds a second input.
     adds: bool,
+    /// Whether a store of it is of eight channels.
+    eights: bool,
 }
 
 /// A breach of the contract, and where in the file, if it is at one place.
@@ -97,6 +99,7 @@ impl UserKernel {
             workgroup_memory: 0,
             int64: false,
             adds: false,
+            eights: false,
         };
         for (span, said) in comments(source) {
             kernel.comment(said).map_err(|why| fail(Breach::at(span, why).shown(file, source)))?;
@@ -188,6 +191,7 @@ impl UserKernel {
             self.hold_binding(module, name, binding, global, size).map_err(|message| Breach::at(span, message))?;
             writes |= name == "output";
             self.adds |= name == "residual";
+            self.eights |= name == "output" && stride_of_array(module, global) > QUAD;
             self.int64 |= matches!(scalar_of_array(module, global), Some(naga::Scalar::U64));
         }
         if writes { Ok(()) } else { Err("it has no `output` (binding 2)".to_string().into()) }
@@ -224,9 +228,8 @@ impl UserKernel {
         }
         match scalar_of_array(module, global) {
             Some(naga::Scalar::F32) => Ok(()),
-            // Two values each: f32 only. An output is whole quads, and not always whole eights.
-            Some(naga::Scalar::U64) if name != "output" || stride_of_array(module, global) <= QUAD => Ok(()),
-            _ if name == "output" => Err(format!("`{name}` must be an array of f32, u64 or vec2 of them, or of vec4<f32>")),
+            // Two values each: f32 only.
+            Some(naga::Scalar::U64) => Ok(()),
             _ => Err(format!("`{name}` must be an array of f32 or u64, or of vec2 or vec4 of them")),
         }
     }
@@ -264,7 +267,15 @@ impl UserKernel {
             workgroup_memory: self.workgroup_memory,
             precisions: if self.int64 || self.packing == Packing::Tiles32Pairs { &[Precision::F32] } else { &Precision::ALL },
             int64: self.int64,
-            applies: if self.adds || self.op == OpKind::InvertedResidual { |_, _| Ok(()) } else { without_residual },
+            applies: match (self.adds || self.op == OpKind::InvertedResidual, self.eights) {
+                (true, false) => |_, _| Ok(()),
+                (false, false) => without_residual,
+                (true, true) => |case, _| whole_eights(case),
+                (false, true) => |case, profile| {
+                    without_residual(case, profile)?;
+                    whole_eights(case)
+                },
+            },
             geometry: |_, _| Default::default(),
             workgroups: Some(workgroups),
             cost: |_, _| f64::MAX,
@@ -475,8 +486,8 @@ mod tests {
         assert!(mine.check(&case, Precision::F32, &desktop).is_ok());
         assert!(mine.check(&case, Precision::F16, &desktop).is_err_and(|why| why.contains("precision")));
         assert!(mine.check(&case, Precision::F32, &narrow).is_err_and(|why| why.contains("64-bit")));
-        let written = |s: &str| s.replace("read_write> output: array<vec4<storage_t>>", "read_write> output: array<vec4<u64>>");
-        refused(|s| written(s).replace("output[o] = vec4<storage_t>(", "output[o] = vec4<u64>("), "`output` must be");
+        let four = crate::lab::case_of_shape(OpKind::Pointwise, [7, 7, 24, 4], 1, 1, 6);
+        assert!(mine.check(&four, Precision::F32, &desktop).is_err_and(|why| why.contains("eights")), "it stores eight channels");
         refused(|s| s.replace("bias: array<vec4<storage_t>>", "bias: array<vec4<u32>>"), "f32 or u64");
     }
 

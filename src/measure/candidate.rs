@@ -249,8 +249,8 @@ impl<'a> Bench<'a> {
     }
 
     fn compare(&self, output: &[u8], expected: &[f32]) -> Difference {
-        let channels = self.problem.case.output.channels as usize;
-        let padded = channels.div_ceil(4) * 4;
+        let shape = self.problem.case.output;
+        let (channels, padded) = (shape.channels as usize, shape.c4() as usize * 4);
         let value = |i: usize| match self.precision {
             Precision::F32 => f32::from_le_bytes([output[4 * i], output[4 * i + 1], output[4 * i + 2], output[4 * i + 3]]),
             _ => half::f16::from_le_bytes([output[2 * i], output[2 * i + 1]]).to_f32(),

@@ -5,7 +5,7 @@
 use super::candidate::padded_bytes;
 use crate::engine::pipelines::filled_buffer;
 use crate::gpu::DeviceProfile;
-use crate::graph::{Activation, Conv2d, Graph, GraphBuilder, Node, Norm, Padding, Param, Shape, passes};
+use crate::graph::{Activation, Conv2d, Graph, GraphBuilder, Node, Norm, Padding, Param, Shape, passes, quads};
 use crate::kernel::{self, Case, OpKind, Packing, Precision, WeightShape};
 use crate::plan::{self, Weight};
 use crate::{Error, Result, Tensor, reference};
@@ -121,7 +121,7 @@ pub(super) fn reads_residual(case: &Case) -> bool {
 /// # Errors
 /// [`Error::Limit`] with what the largest needs and what the device allows.
 pub fn fits(case: &Case, precision: Precision, profile: &DeviceProfile) -> Result<()> {
-    let [cin, cout, hidden] = [case.input.channels, case.output.channels, case.hidden].map(|n| u128::from(n).next_multiple_of(4));
+    let [cin, cout, hidden] = [case.input.channels, case.output.channels, case.hidden].map(|n| 4 * u128::from(quads(n)));
     let taps = case.kernel.iter().map(|n| u128::from(*n)).product::<u128>();
     let filters = match case.op {
         OpKind::Convolution => taps * cin * cout,
