@@ -2,7 +2,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
 
-use mobilenet_wgpu::gpu::{AdapterOptions, DeviceProfile, request_device};
+use mobilenet_wgpu::gpu::{AdapterOptions, request_device};
 
 /// The cores that the process's threads may run on, a text such as `0-3` for each thread.
 fn cores_of_threads() -> Vec<String> {
