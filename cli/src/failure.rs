@@ -1,6 +1,8 @@
 //! How a command ends: exit codes, and the one way in which errors are told.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 /// What `--help` says of exit codes.
 pub const EXIT_CODES: &str = "Exit codes: 0 all right; 1 some inputs failed (each has an error line); 2 wrong usage, \
@@ -65,6 +67,15 @@ pub fn exit_code(outcome: Outcome) -> ExitCode {
             tell(&format!("error: {message}"));
             ExitCode::from(2)
         }
+    }
+}
+
+/// A line for people that is told once, however often it would be (each session reads the tuning record).
+pub fn tell_once(line: &str) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    if told.insert(line.to_string()) {
+        tell(line);
     }
 }
 

@@ -3,7 +3,7 @@
 //! It stands in the configuration folder, not in the cache: it is work of minutes that people should not delete unaware.
 
 use crate::config;
-use crate::failure::{Failure, Outcome, tell};
+use crate::failure::{Failure, Outcome, tell_once};
 use mobilenet_wgpu::gpu::DeviceProfile;
 use mobilenet_wgpu::kernel;
 use mobilenet_wgpu::tune::{DeviceKey, Tuning, TuningRecord};
@@ -84,7 +84,7 @@ pub fn asked(wish: Option<&str>, profile: &DeviceProfile) -> Outcome<Tuning> {
             let record = match read(file)? {
                 Ok(record) => record,
                 Err(why) => {
-                    tell(&format!("note: --tuning {file} is not used: {why}"));
+                    tell_once(&format!("note: --tuning {file} is not used: {why}"));
                     return Ok(Tuning::default());
                 }
             };
@@ -94,7 +94,7 @@ pub fn asked(wish: Option<&str>, profile: &DeviceProfile) -> Outcome<Tuning> {
                     true => (&then.driver, &now.driver),
                     false => (&then.adapter, &now.adapter),
                 };
-                tell(&format!("note: --tuning {file} is not used: it is of {of}, not of {not}"));
+                tell_once(&format!("note: --tuning {file} is not used: it is of {of}, not of {not}"));
             }
             Ok(Tuning::default().with(record))
         }
@@ -104,7 +104,7 @@ pub fn asked(wish: Option<&str>, profile: &DeviceProfile) -> Outcome<Tuning> {
                 let (stale, all) = (record.stale(&kernel::variants()), record.len());
                 if stale > 0 {
                     let which = format!("{stale} of {all} layers in {} were tuned with kernels as they were before", path.display());
-                    tell(&format!("note: {which}; `mobilenet tune` measures those again"));
+                    tell_once(&format!("note: {which}; `mobilenet tune` measures those again"));
                 }
                 Ok(Tuning::default().with(record))
             }

@@ -418,6 +418,8 @@ fn tune_writes_a_record_and_goes_on_with_it() {
         assert!(ran.err.starts_with("note: --tuning ") && ran.err.contains("is not used") && ran.err.contains(says), "{}", ran.err);
         assert!(!ran.out.contains(r#""by": "record""#), "{}", ran.out);
     }
+    let twice = ["bench", "--model", "builtin", "--runs", "6", "--compare", "default", "batch=2", "--tuning", noise.to_str().unwrap()];
+    assert_eq!(mobilenet(twice).err.matches("is not used").count(), 1, "two sessions, one note");
     let none = mobilenet(["plan", "--model", "builtin", "--tuning", folder.join("none.json").to_str().unwrap()]);
     assert!(none.code == 2 && none.err.contains("cannot be read"), "{}", none.err);
 }
