@@ -54,6 +54,9 @@ struct Shared {
     weights: Mutex<HashMap<WeightKey, Weak<wgpu::Buffer>>>,
     /// Shared by all engines on the device that come from one.
     loss: Arc<loss::Loss>,
+    /// Where a software driver works on bound threads; shared as well.
+    #[cfg(target_os = "linux")]
+    awake: std::sync::OnceLock<Arc<gpu::Awake>>,
     #[cfg(not(target_arch = "wasm32"))]
     alarm: Arc<alarm::Alarm>,
 }
@@ -72,8 +75,15 @@ impl Engine {
     /// # Errors
     /// [`Error::NoAdapter`] if none fits; [`Error::Device`] if it cannot be opened.
     pub async fn request(options: &AdapterOptions) -> Result<Self> {
-        let (device, queue) = gpu::request_device(options).await?;
+        let (device, queue, cores) = gpu::open(options).await?;
         let engine = Self::new(device, queue)?;
+        #[cfg(target_os = "linux")]
+        if let Some(cores) = cores {
+            // It is the first.
+            let _ = engine.shared.awake.set(Arc::new(gpu::Awake::on(&cores)));
+        }
+        #[cfg(not(target_os = "linux"))]
+        let _: Option<Vec<usize>> = cores;
         // Our device, so its one lost-callback is ours.
         let notice = engine.shared.loss.notice();
         engine.shared.device.set_device_lost_callback(move |reason, message| notice(format!("{reason:?}: {message}")));
@@ -125,7 +135,13 @@ impl Engine {
     /// As [`Engine::new`].
     pub fn with_more(&self, more: Vec<Variant>) -> Result<Self> {
         let Shared { device, queue, variants, loss, .. } = &*self.shared;
-        Self::build(device.clone(), queue.clone(), [variants, &*more].concat(), loss.clone())
+        let engine = Self::build(device.clone(), queue.clone(), [variants, &*more].concat(), loss.clone())?;
+        #[cfg(target_os = "linux")]
+        if let Some(awake) = self.shared.awake.get() {
+            // It is the first.
+            let _ = engine.shared.awake.set(awake.clone());
+        }
+        Ok(engine)
     }
 
     fn build(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>, loss: Arc<loss::Loss>) -> Result<Self> {
@@ -145,6 +161,8 @@ impl Engine {
             made,
             weights,
             loss,
+            #[cfg(target_os = "linux")]
+            awake: std::sync::OnceLock::new(),
             #[cfg(not(target_arch = "wasm32"))]
             alarm: Arc::default(),
         };

@@ -116,6 +116,11 @@ fn summary(index: usize, adapter: &wgpu::Adapter) -> AdapterSummary {
 /// # Errors
 /// [`Error::NoAdapter`] if none fits, with those that are there; [`Error::Device`] if it cannot be opened.
 pub async fn request_device(options: &AdapterOptions) -> Result<(wgpu::Device, wgpu::Queue)> {
+    open(options).await.map(|(device, queue, _)| (device, queue))
+}
+
+/// [`request_device`], and the cores that have a worker of the device each.
+pub(crate) async fn open(options: &AdapterOptions) -> Result<(wgpu::Device, wgpu::Queue, Option<Vec<usize>>)> {
     let adapter = choose(options).await?;
     let (required_features, required_limits) = wanted(&adapter);
     let descriptor = wgpu::DeviceDescriptor { label: Some("mobilenet"), required_features, required_limits, ..Default::default() };
@@ -123,13 +128,13 @@ pub async fn request_device(options: &AdapterOptions) -> Result<(wgpu::Device, w
     let before = (adapter.get_info().device_type == wgpu::DeviceType::Cpu).then(super::workers::threads);
     let opened = adapter.request_device(&descriptor).await;
     #[cfg(target_os = "linux")]
-    if let Some(before) = before {
-        super::workers::spread(&before);
-    }
+    let cores = before.and_then(|before| super::workers::spread(&before));
+    #[cfg(not(target_os = "linux"))]
+    let cores = None;
     let (device, queue) = opened.map_err(|e| Error::Device(format!("{} could not be opened: {e}", adapter.get_info().name)))?;
     // The default handler panics; errors of ours are caught by scopes, what is left goes to the log.
     device.on_uncaptured_error(std::sync::Arc::new(|e: wgpu::Error| tracing::error!("uncaptured device error: {e}")));
-    Ok((device, queue))
+    Ok((device, queue, cores))
 }
 
 #[cfg(target_arch = "wasm32")]

@@ -1,13 +1,18 @@
 //! Adapter and device: finding one, and its description as a value.
 
 mod adapter;
+#[cfg(target_os = "linux")]
+mod awake;
 mod errors;
 mod needs;
 mod profile;
 #[cfg(target_os = "linux")]
 mod workers;
 
+pub(crate) use adapter::open;
 pub use adapter::{AdapterOptions, AdapterSummary, adapters, request_device};
+#[cfg(target_os = "linux")]
+pub(crate) use awake::Awake;
 pub(crate) use errors::Scope;
 pub(crate) use needs::lacking;
 pub use needs::{required, wanted};

@@ -22,21 +22,27 @@ fn name(thread: i32) -> Option<String> {
     Some(std::fs::read_to_string(format!("/proc/self/task/{thread}/comm")).ok()?.trim_end().to_string())
 }
 
-/// Binds the workers among the threads that came since `before`, if they are as many as the cores.
-pub(super) fn spread(before: &Threads) {
-    let Ok(allowed) = sched_getaffinity(None) else { return };
+/// Binds the workers among the threads that came since `before`, if they are as many as the cores, which it gives then.
+pub(super) fn spread(before: &Threads) -> Option<Vec<usize>> {
+    let allowed = sched_getaffinity(None).ok()?;
     let cores: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&c| allowed.is_set(c)).collect();
-    let Some(own) = name(gettid().as_raw_nonzero().get()) else { return };
-    let Some(workers) = workers(threads().into_iter().filter(|(n, _)| !before.contains_key(n)), &own) else { return };
+    let own = name(gettid().as_raw_nonzero().get())?;
+    let workers = workers(threads().into_iter().filter(|(n, _)| !before.contains_key(n)), &own)?;
     if workers.len() != cores.len() {
-        return;
+        return None;
     }
-    for (thread, core) in workers.into_iter().zip(cores) {
-        let mut only = CpuSet::new();
-        only.set(core);
-        // It computes on any core.
-        let _ = sched_setaffinity(Pid::from_raw(thread), &only);
+    for (thread, core) in workers.into_iter().zip(&cores) {
+        // One that cannot be bound computes on any core.
+        let _ = bind(Pid::from_raw(thread), *core);
     }
+    Some(cores)
+}
+
+/// Has a thread run on one core alone; `None` is this one.
+pub(super) fn bind(thread: Option<Pid>, core: usize) -> rustix::io::Result<()> {
+    let mut only = CpuSet::new();
+    only.set(core);
+    sched_setaffinity(thread, &only)
 }
 
 /// llvmpipe's compute threads among new ones, in order of creation: those after its rasterisers, which are called `llvmpipe-0` and so
