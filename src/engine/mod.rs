@@ -78,9 +78,9 @@ impl Engine {
         let (device, queue, cores) = gpu::open(options).await?;
         let engine = Self::new(device, queue)?;
         #[cfg(target_os = "linux")]
-        if let Some(cores) = cores {
+        if let Some(awake) = cores.and_then(|cores| gpu::Awake::on(&cores)) {
             // It is the first.
-            let _ = engine.shared.awake.set(Arc::new(gpu::Awake::on(&cores)));
+            let _ = engine.shared.awake.set(Arc::new(awake));
         }
         #[cfg(not(target_os = "linux"))]
         let _: Option<Vec<usize>> = cores;

@@ -35,8 +35,14 @@ impl Until {
 }
 
 impl Awake {
-    /// A thread on each of `cores`, asleep.
-    pub fn on(cores: &[usize]) -> Self {
+    /// A thread on each of `cores`, asleep; none where the process may use less time than these cores have (a container's quota), which
+    /// waiting would use up.
+    pub fn on(cores: &[usize]) -> Option<Self> {
+        let quota = std::thread::available_parallelism().ok()?;
+        (quota.get() >= cores.len()).then(|| Self::start(cores))
+    }
+
+    fn start(cores: &[usize]) -> Self {
         let until = Arc::new(Until { start: Instant::now(), end: AtomicU64::new(0), gone: AtomicBool::new(false) });
         let start = |core: &usize| {
             let (core, until) = (*core, until.clone());
@@ -85,7 +91,7 @@ mod tests {
 
     #[test]
     fn threads_sleep_until_work_is_submitted_and_again_after_it() {
-        let awake = Awake::on(&[]);
+        let awake = Awake::start(&[]);
         assert_eq!(awake.until.end.load(Ordering::Relaxed), 0);
         awake.submitted();
         let end = awake.until.end.load(Ordering::Relaxed);
@@ -97,7 +103,7 @@ mod tests {
 
     #[test]
     fn threads_end_with_it() {
-        let mut awake = Awake::on(&[0]);
+        let mut awake = Awake::start(&[0]);
         let threads = std::mem::take(&mut awake.threads);
         threads.iter().for_each(|t| assert!(t.thread().name() == Some("awake")));
         awake.submitted();
