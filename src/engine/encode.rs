@@ -149,8 +149,9 @@ impl Session {
         let mut encoder = self.engine.device().create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("input") });
         self.write_input(&mut encoder, network.place, input)?;
         self.engine.queue().submit([encoder.finish(), network.commands]);
-        #[cfg(target_os = "linux")]
-        self.engine.shared.awake.get().inspect(|awake| awake.submitted());
+        if let Some(awake) = &self.engine.shared.awake {
+            awake.submitted();
+        }
         // Not after the first run, which may be the only one. Where the ring is full there is nothing to record ahead.
         if std::mem::replace(&mut self.latest_batch, batch) == batch {
             self.ahead = self.record(batch).ok();

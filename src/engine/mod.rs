@@ -55,8 +55,7 @@ struct Shared {
     /// Shared by all engines on the device that come from one.
     loss: Arc<loss::Loss>,
     /// Where a software driver works on bound threads; shared as well.
-    #[cfg(target_os = "linux")]
-    awake: std::sync::OnceLock<Arc<gpu::Awake>>,
+    awake: Option<Arc<gpu::Awake>>,
     #[cfg(not(target_arch = "wasm32"))]
     alarm: Arc<alarm::Alarm>,
 }
@@ -75,15 +74,8 @@ impl Engine {
     /// # Errors
     /// [`Error::NoAdapter`] if none fits; [`Error::Device`] if it cannot be opened.
     pub async fn request(options: &AdapterOptions) -> Result<Self> {
-        let (device, queue, cores) = gpu::open(options).await?;
-        let engine = Self::new(device, queue)?;
-        #[cfg(target_os = "linux")]
-        if let Some(awake) = cores.and_then(|cores| gpu::Awake::on(&cores)) {
-            // It is the first.
-            let _ = engine.shared.awake.set(Arc::new(awake));
-        }
-        #[cfg(not(target_os = "linux"))]
-        let _: Option<Vec<usize>> = cores;
+        let (device, queue, awake) = gpu::open(options).await?;
+        let engine = Self::build(device, queue, kernel::variants(), Arc::default(), awake.map(Arc::new))?;
         // Our device, so its one lost-callback is ours.
         let notice = engine.shared.loss.notice();
         engine.shared.device.set_device_lost_callback(move |reason, message| notice(format!("{reason:?}: {message}")));
@@ -125,7 +117,7 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub fn with_variants(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>) -> Result<Self> {
-        Self::build(device, queue, variants, Arc::default())
+        Self::build(device, queue, variants, Arc::default(), None)
     }
 
     /// An engine on the same device with further kernels behind ours, for instance a user's own; pipelines and weights are
@@ -134,17 +126,17 @@ impl Engine {
     /// # Errors
     /// As [`Engine::new`].
     pub fn with_more(&self, more: Vec<Variant>) -> Result<Self> {
-        let Shared { device, queue, variants, loss, .. } = &*self.shared;
-        let engine = Self::build(device.clone(), queue.clone(), [variants, &*more].concat(), loss.clone())?;
-        #[cfg(target_os = "linux")]
-        if let Some(awake) = self.shared.awake.get() {
-            // It is the first.
-            let _ = engine.shared.awake.set(awake.clone());
-        }
-        Ok(engine)
+        let Shared { device, queue, variants, loss, awake, .. } = &*self.shared;
+        Self::build(device.clone(), queue.clone(), [variants, &*more].concat(), loss.clone(), awake.clone())
     }
 
-    fn build(device: wgpu::Device, queue: wgpu::Queue, variants: Vec<Variant>, loss: Arc<loss::Loss>) -> Result<Self> {
+    fn build(
+        device: wgpu::Device,
+        queue: wgpu::Queue,
+        variants: Vec<Variant>,
+        loss: Arc<loss::Loss>,
+        awake: Option<Arc<gpu::Awake>>,
+    ) -> Result<Self> {
         if let Some((limit, needed, available)) = gpu::lacking(&device.limits()) {
             let hint = "open the device with at least the limits of Engine::required, better those of Engine::wanted".into();
             return Err(Error::Limit { node: "any convolution".into(), limit, needed, available, hint });
@@ -161,8 +153,7 @@ impl Engine {
             made,
             weights,
             loss,
-            #[cfg(target_os = "linux")]
-            awake: std::sync::OnceLock::new(),
+            awake,
             #[cfg(not(target_arch = "wasm32"))]
             alarm: Arc::default(),
         };

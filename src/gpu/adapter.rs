@@ -1,5 +1,6 @@
 //! Finding an adapter and opening a device on it.
 
+use super::Awake;
 use super::needs::wanted;
 use super::profile::backend;
 use crate::{Error, Result};
@@ -119,8 +120,8 @@ pub async fn request_device(options: &AdapterOptions) -> Result<(wgpu::Device, w
     open(options).await.map(|(device, queue, _)| (device, queue))
 }
 
-/// [`request_device`], and the cores that have a worker of the device each.
-pub(crate) async fn open(options: &AdapterOptions) -> Result<(wgpu::Device, wgpu::Queue, Option<Vec<usize>>)> {
+/// [`request_device`], and what keeps the cores awake that have a worker of the device each.
+pub(crate) async fn open(options: &AdapterOptions) -> Result<(wgpu::Device, wgpu::Queue, Option<Awake>)> {
     let adapter = choose(options).await?;
     let (required_features, required_limits) = wanted(&adapter);
     let descriptor = wgpu::DeviceDescriptor { label: Some("mobilenet"), required_features, required_limits, ..Default::default() };
@@ -128,13 +129,13 @@ pub(crate) async fn open(options: &AdapterOptions) -> Result<(wgpu::Device, wgpu
     let before = (adapter.get_info().device_type == wgpu::DeviceType::Cpu).then(super::workers::threads);
     let opened = adapter.request_device(&descriptor).await;
     #[cfg(target_os = "linux")]
-    let cores = before.and_then(|before| super::workers::spread(&before));
+    let awake = before.and_then(|before| super::workers::spread(&before)).and_then(|cores| Awake::on(&cores));
     #[cfg(not(target_os = "linux"))]
-    let cores = None;
+    let awake = None;
     let (device, queue) = opened.map_err(|e| Error::Device(format!("{} could not be opened: {e}", adapter.get_info().name)))?;
     // The default handler panics; errors of ours are caught by scopes, what is left goes to the log.
     device.on_uncaptured_error(std::sync::Arc::new(|e: wgpu::Error| tracing::error!("uncaptured device error: {e}")));
-    Ok((device, queue, cores))
+    Ok((device, queue, awake))
 }
 
 #[cfg(target_arch = "wasm32")]

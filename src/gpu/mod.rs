@@ -13,6 +13,18 @@ pub(crate) use adapter::open;
 pub use adapter::{AdapterOptions, AdapterSummary, adapters, request_device};
 #[cfg(target_os = "linux")]
 pub(crate) use awake::Awake;
+
+/// There is none elsewhere than on Linux.
+#[cfg(not(target_os = "linux"))]
+#[derive(Debug)]
+pub(crate) enum Awake {}
+
+#[cfg(not(target_os = "linux"))]
+impl Awake {
+    pub fn submitted(&self) {
+        match *self {}
+    }
+}
 pub(crate) use errors::Scope;
 pub(crate) use needs::lacking;
 pub use needs::{required, wanted};
