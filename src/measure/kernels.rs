@@ -294,7 +294,11 @@ fn steady(timed: &[Timed<'_>]) -> bool {
 pub(super) fn calibrate(watch: &Stopwatch, candidate: &Candidate, least: f64) -> Result<u32> {
     let mut repeats = 1u32;
     loop {
-        let ns = watch.time(&mut |pass| candidate.dispatch(pass, repeats))?;
+        let time = || watch.time(&mut |pass| candidate.dispatch(pass, repeats));
+        let mut ns = time()?;
+        if ns >= least {
+            ns = ns.min(time()?); // one alone may have met something else
+        }
         if ns >= least || repeats >= MOST_REPEATS {
             return Ok(repeats);
         }
