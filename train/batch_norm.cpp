@@ -4,8 +4,8 @@
 // eight backward, one thread, f32 inside. Here activations are bfloat16 in NHWC order (`channels_last`), sums are f32
 // in blocks and f64 across them, and the input of the ReLU6 is computed again in the backward pass instead of kept.
 //
-// Rows of C channels are taken in groups so that the inner loops are at least 64 long, which is what makes the
-// compiler vectorise them; every coefficient is repeated to that length.
+// Rows of C channels are taken in groups so that the inner loops are at least 64 long and a multiple of 16, which is what
+// makes the compiler vectorise them without a rest; every coefficient is repeated to that length.
 
 #include <torch/extension.h>
 
@@ -35,7 +35,9 @@ struct Rows {
     explicit Rows(const Tensor& x) : channels(x.size(1)), count(x.numel() / x.size(1)) {
         TORCH_CHECK(x.scalar_type() == torch::kBFloat16 && x.is_contiguous(at::MemoryFormat::ChannelsLast),
                     "batch_norm takes bfloat16 in channels_last order");
-        period = channels * std::max<int64_t>(1, (64 + channels - 1) / channels);
+        int64_t together = std::max<int64_t>(1, (64 + channels - 1) / channels);
+        while (channels * together % 16) together++;
+        period = channels * together;
     }
     int64_t elements() const { return count * channels; }
     Floats repeat(const Floats& v) const {

@@ -98,7 +98,7 @@ class TrainingPass:
     def unit(self, x, conv, norm, relu6, statistics):
         """Convolution, batch norm and, if asked for, ReLU6."""
         w = conv.weight.bfloat16()
-        if conv.groups > 1 and conv.stride[0] == 2 and x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0:
+        if conv.groups > 1 and conv.stride[0] == 2:
             x = StridedDepthwise.apply(x, w)
         else:
             x = F.conv2d(x, w, None, conv.stride, conv.padding, 1, conv.groups)

@@ -24,13 +24,13 @@ class GpuTraining(Training):
 
     def train_step(self, x, y, rows):
         generator = torch.Generator().manual_seed((self.a.seed * 1000 + self.epoch) * 10000 + self.step)
-        maps, colour = draw_changes(len(rows), strong_share(self.progress), generator)
+        changes = draw_changes(len(rows), strong_share(self.progress), generator)
         rates = [learning_rate(self.progress, peak) for peak in (self.a.peak, self.a.turn)]
-        drawn = [rows, maps, colour, torch.tensor([*rates, self.average_decay()])]
+        drawn = [torch.tensor([*rates, self.average_decay()]), rows, *changes]
         if self.batch is None:
             self.batch = [t.to("cuda") for t in drawn]
             for group in self.muon.param_groups:
-                group["lr"] = self.batch[3][1]
+                group["lr"] = self.batch[0][1]
         self.done.synchronize()  # what was drawn meanwhile must not change what the last step still reads
         for held, new in zip(self.batch, drawn):
             held.copy_(new)
@@ -57,8 +57,8 @@ class GpuTraining(Training):
 
     def work(self, x, y):
         """One step of the optimiser on the batch that is held."""
-        rows, maps, colour, rates = self.batch
-        pictures = changed(x[rows], maps, colour, self.side()).contiguous(memory_format=torch.channels_last)
+        rates, rows, *changes = self.batch
+        pictures = changed(x[rows], *changes, self.a.cutout, self.side()).contiguous(memory_format=torch.channels_last)
         self.net.train()
         with torch.autocast("cuda", torch.bfloat16):
             logits = self.net(pictures)

@@ -11,7 +11,7 @@ import train_cifar10
 from network import StridedDepthwise, TrainingPass, build
 
 SETTINGS = dict(width=0.25, epochs=2, minutes=None, batch=64, turn=0.025, peak=0.2, decay=3e-4)
-SETTINGS.update(smoothing=0.05, average=0.998, seed=1, test_every=1, lock=None)
+SETTINGS.update(smoothing=0.05, cutout=8, average=0.998, seed=1, test_every=1, lock=None)
 
 
 def pictures(n):
@@ -86,7 +86,7 @@ def test_the_compiled_batch_norm_against_autograd():
     if kernels is None:
         pytest.skip("no C++ compiler")
     torch.manual_seed(1)
-    for channels, side, relu6 in ((8, 5, True), (48, 7, False), (100, 3, True)):
+    for channels, side, relu6 in ((8, 5, True), (24, 9, True), (48, 7, False), (100, 3, True)):
         x = (torch.randn(6, channels, side, side) * 2 + 0.5).bfloat16().contiguous(memory_format=torch.channels_last)
         gamma, beta = torch.rand(channels) * 3, torch.randn(channels)
         dy = torch.randn(x.shape).bfloat16().contiguous(memory_format=torch.channels_last)
@@ -99,9 +99,10 @@ def test_the_compiled_batch_norm_against_autograd():
             assert (ours.float() - theirs).abs().max() < 5e-3 * theirs.abs().max()
 
 
-def test_a_strided_depthwise_against_autograd():
+@pytest.mark.parametrize("side", [7, 8])
+def test_a_strided_depthwise_against_autograd(side):
     torch.manual_seed(1)
-    x = torch.randn(4, 16, 8, 8).requires_grad_()
+    x = torch.randn(4, 16, side, side).requires_grad_()
     w = torch.randn(16, 1, 3, 3).requires_grad_()
     dy = torch.randn(4, 16, 4, 4)
     ours = torch.autograd.grad(StridedDepthwise.apply(x, w), (x, w), dy)
@@ -111,8 +112,8 @@ def test_a_strided_depthwise_against_autograd():
 
 def test_a_shift_moves_whole_pixels():
     x, _ = pictures(3)
-    maps, colour = train_cifar10.draw_changes(3, 0.0, torch.Generator().manual_seed(2))
-    y = train_cifar10.changed(x, maps, colour, 32)
+    maps, colour, holes = train_cifar10.draw_changes(3, 0.0, torch.Generator().manual_seed(2))
+    y = train_cifar10.changed(x, maps, colour, holes, 0, 32)
     for i in range(3):
         mirror = int(maps[i, 0, 0])
         right, down = (maps[i, :, 2] * 16).round().int().tolist()
@@ -120,3 +121,12 @@ def test_a_shift_moves_whole_pixels():
         moved = (original.flip(2) if mirror < 0 else original).roll((-down, -right * mirror), (1, 2))
         inside = slice(4, 28)  # the borders are reflected
         assert torch.allclose(moved[:, inside, inside], y[i, :, inside, inside], atol=1e-4)
+
+
+def test_a_hole_is_grey_and_the_rest_is_not_touched():
+    x, _ = pictures(2)
+    y = train_cifar10.cut(x, torch.tensor([[16, 10], [0, 31]]), 8)
+    expected = x.clone()
+    expected[0, :, 12:20, 6:14] = 127
+    expected[1, :, :4, 27:] = 127
+    assert torch.equal(y, expected)

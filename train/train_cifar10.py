@@ -9,6 +9,7 @@ what came out.
 """
 
 import argparse
+import ctypes
 import io
 import json
 import os
@@ -49,6 +50,14 @@ def load(folder, split):
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
 
 
+def keep_freed_memory():
+    """Have glibc keep what is freed: activations come and go in every step, and on fresh pages a step takes a fifth longer."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
+    if mallopt:
+        for option, value in ((-3, 1 << 30), (-1, 2**31 - 1), (-2, 256 << 20)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+            mallopt(option, value)
+
+
 def scaled(x):
     return (x.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
 
@@ -71,7 +80,7 @@ def learning_rate(progress, peak):
 
 
 def draw_changes(n, share, generator):
-    """Random changes for n pictures: (affine maps `[n, 2, 3]`, colour `[n, 3]`: contrast, brightness, saturation).
+    """Random changes for n pictures: (affine maps `[n, 2, 3]`, colour `[n, 3]`: contrast, brightness, saturation, holes `[n, 2]`: middle).
 
     All are mirrored with chance 1/2 and shifted by up to 4 pixels; `share` of them also zoomed and recoloured, and a fifth of these turned grey.
     """
@@ -85,11 +94,18 @@ def draw_changes(n, share, generator):
     maps[:, 0, 0], maps[:, 1, 1], maps[:, :, 2] = mirror * zoom * stretch, zoom / stretch, shift
     colour = torch.tensor([1.0, 0.0, 1.0]) + strong[:, None] * uniform(-1, 1, n, 3) * torch.tensor([0.25, 0.2, 0.4])
     colour[:, 2] *= 1 - strong * (uniform(0, 1, n) < 0.2)
-    return maps, colour
+    return maps, colour, torch.randint(0, 32, (n, 2), generator=generator)
 
 
-def changed(x, maps, colour, side):
-    """Apply `draw_changes` to uint8 pictures; f32 `[n, 3, side, side]` in [-1, 1]."""
+def cut(x, holes, width):
+    """Uint8 pictures with a grey square of `width` pixels in each (DeVries and Taylor, 2017)."""
+    within = ((torch.arange(x.shape[-1], device=x.device) - holes[:, :, None]) * 2 + 1).abs() <= width
+    return x.masked_fill((within[:, 0, :, None] & within[:, 1, None, :])[:, None], 127)
+
+
+def changed(x, maps, colour, holes, width, side):
+    """Apply `draw_changes`, with holes of `width` pixels, to uint8 pictures; f32 `[n, 3, side, side]` in [-1, 1]."""
+    x = cut(x, holes, width) if width else x
     x = x.float() / 127.5 - 1
     grid = F.affine_grid(maps, [len(x), 3, side, side], align_corners=False)
     x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
@@ -170,19 +186,19 @@ class Training:
         self.mean = {k: v.clone() for k, v in self.kept.items()}
         self.progress = 0.2
 
-    def gradients(self, pictures, labels, maps, colour, side):
+    def gradients(self, pictures, labels, changes, side):
         """(loss, gradients of all parameters, statistics of all batch norms) of a part of a batch."""
-        logits, statistics = self.training_pass(changed(pictures, maps, colour, side))
+        logits, statistics = self.training_pass(changed(pictures, *changes, self.a.cutout, side))
         loss = F.cross_entropy(logits, labels, label_smoothing=self.a.smoothing)
         return loss.item(), torch.autograd.grad(loss, self.parameters), statistics
 
     def train_step(self, x, y, rows):
         """One step of the optimiser. Parts are summed in their order, so the number of threads changes nothing."""
         generator = torch.Generator().manual_seed((self.a.seed * 1000 + self.epoch) * 10000 + self.step)
-        maps, colour = draw_changes(len(rows), strong_share(self.progress), generator)
+        changes = draw_changes(len(rows), strong_share(self.progress), generator)
         side = self.side()
-        parts = list(zip(rows.split(PART), maps.split(PART), colour.split(PART)))
-        results = list(self.pool.map(lambda p: self.gradients(x[p[0]], y[p[0]], p[1], p[2], side), parts))
+        parts = list(zip(rows.split(PART), *(drawn.split(PART) for drawn in changes)))
+        results = list(self.pool.map(lambda p: self.gradients(x[p[0]], y[p[0]], p[1:], side), parts))
         losses, gradients, statistics = zip(*results)
         for i, w in enumerate(self.parameters):
             w.grad = sum(g[i] for g in gradients) / len(parts)
@@ -280,6 +296,7 @@ def main():
     p.add_argument("--peak", type=float, default=0.2, help="highest learning rate of the others")
     p.add_argument("--decay", type=float, default=3e-4, help="weight decay of the classifier")
     p.add_argument("--smoothing", type=float, default=0.05)
+    p.add_argument("--cutout", type=int, default=0, help="width of the grey square in each training picture, in pixels")
     p.add_argument("--average", type=float, default=0.998, help="decay of the moving average that is kept as the result")
     p.add_argument("--test-every", type=int, default=1, help="epochs from one look at the test pictures to the next")
     p.add_argument("--seed", type=int, default=1)
@@ -289,6 +306,7 @@ def main():
     p.add_argument("--lock", help="a lock file, see shared_machine")
     a = p.parse_args()
     os.makedirs(a.out, exist_ok=True)
+    keep_freed_memory()
     torch.manual_seed(a.seed)
     train, test = load(a.data, "train"), load(a.data, "test")
     print(f"{len(train[0])} pictures to train on, {len(test[0])} to test on", flush=True)
