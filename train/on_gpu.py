@@ -3,7 +3,7 @@
 import torch
 from torch.nn import functional as F
 
-from train_cifar10 import Training, changed, draw_changes, learning_rate, strong_share
+from train_cifar10 import Training, changed, draw_changes, hole_width, learning_rate, strong_share
 
 EAGER = 5  # steps before recording: the optimisers make their states, the libraries choose their kernels
 
@@ -26,7 +26,8 @@ class GpuTraining(Training):
         generator = torch.Generator().manual_seed((self.a.seed * 1000 + self.epoch) * 10000 + self.step)
         changes = draw_changes(len(rows), strong_share(self.progress), generator)
         rates = [learning_rate(self.progress, peak) for peak in (self.a.peak, self.a.turn)]
-        drawn = [torch.tensor([*rates, self.average_decay()]), rows, *changes]
+        width = hole_width(self.progress, self.a.cutout)
+        drawn = [torch.tensor([*rates, self.average_decay(), width]), rows, *changes]
         if self.batch is None:
             self.batch = [t.to("cuda") for t in drawn]
             for group in self.muon.param_groups:
@@ -58,7 +59,7 @@ class GpuTraining(Training):
     def work(self, x, y):
         """One step of the optimiser on the batch that is held."""
         rates, rows, *changes = self.batch
-        pictures = changed(x[rows], *changes, self.a.cutout, self.side()).contiguous(memory_format=torch.channels_last)
+        pictures = changed(x[rows], *changes, rates[3], self.side()).contiguous(memory_format=torch.channels_last)
         self.net.train()
         with torch.autocast("cuda", torch.bfloat16):
             logits = self.net(pictures)

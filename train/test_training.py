@@ -130,3 +130,4 @@ def test_a_hole_is_grey_and_the_rest_is_not_touched():
     expected[0, :, 12:20, 6:14] = 127
     expected[1, :, :4, 27:] = 127
     assert torch.equal(y, expected)
+    assert torch.equal(train_cifar10.cut(x, torch.tensor([[16, 10], [0, 31]]), 0), x)

@@ -72,6 +72,11 @@ def strong_share(progress):
     return 0.3 if progress < 0.85 else 0.1
 
 
+def hole_width(progress, width):
+    """Width of the square that is cut out of each picture: none in the last epochs, when pictures are to look as they will."""
+    return width if progress < 0.9 else 0
+
+
 def learning_rate(progress, peak):
     """One cycle: up over the first seventh, then down to zero along a cosine."""
     if progress < 0.15:
@@ -98,15 +103,14 @@ def draw_changes(n, share, generator):
 
 
 def cut(x, holes, width):
-    """Uint8 pictures with a grey square of `width` pixels in each (DeVries and Taylor, 2017)."""
+    """Uint8 pictures with a grey square of `width` pixels in each, or less at the border (DeVries and Taylor, 2017); 0 for none."""
     within = ((torch.arange(x.shape[-1], device=x.device) - holes[:, :, None]) * 2 + 1).abs() <= width
     return x.masked_fill((within[:, 0, :, None] & within[:, 1, None, :])[:, None], 127)
 
 
 def changed(x, maps, colour, holes, width, side):
     """Apply `draw_changes`, with holes of `width` pixels, to uint8 pictures; f32 `[n, 3, side, side]` in [-1, 1]."""
-    x = cut(x, holes, width) if width else x
-    x = x.float() / 127.5 - 1
+    x = cut(x, holes, width).float() / 127.5 - 1
     grid = F.affine_grid(maps, [len(x), 3, side, side], align_corners=False)
     x = F.grid_sample(x, grid, padding_mode="reflection", align_corners=False)
     contrast, brightness, saturation = (c[:, None, None, None] for c in colour.T)
@@ -186,9 +190,9 @@ class Training:
         self.mean = {k: v.clone() for k, v in self.kept.items()}
         self.progress = 0.2
 
-    def gradients(self, pictures, labels, changes, side):
+    def gradients(self, pictures, labels, changes, width, side):
         """(loss, gradients of all parameters, statistics of all batch norms) of a part of a batch."""
-        logits, statistics = self.training_pass(changed(pictures, *changes, self.a.cutout, side))
+        logits, statistics = self.training_pass(changed(pictures, *changes, width, side))
         loss = F.cross_entropy(logits, labels, label_smoothing=self.a.smoothing)
         return loss.item(), torch.autograd.grad(loss, self.parameters), statistics
 
@@ -196,9 +200,9 @@ class Training:
         """One step of the optimiser. Parts are summed in their order, so the number of threads changes nothing."""
         generator = torch.Generator().manual_seed((self.a.seed * 1000 + self.epoch) * 10000 + self.step)
         changes = draw_changes(len(rows), strong_share(self.progress), generator)
-        side = self.side()
+        sizes = hole_width(self.progress, self.a.cutout), self.side()
         parts = list(zip(rows.split(PART), *(drawn.split(PART) for drawn in changes)))
-        results = list(self.pool.map(lambda p: self.gradients(x[p[0]], y[p[0]], p[1:], side), parts))
+        results = list(self.pool.map(lambda p: self.gradients(x[p[0]], y[p[0]], p[1:], *sizes), parts))
         losses, gradients, statistics = zip(*results)
         for i, w in enumerate(self.parameters):
             w.grad = sum(g[i] for g in gradients) / len(parts)
