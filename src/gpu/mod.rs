@@ -13,6 +13,10 @@ pub(crate) use adapter::open;
 pub use adapter::{AdapterOptions, AdapterSummary, adapters, request_device};
 #[cfg(target_os = "linux")]
 pub(crate) use awake::Awake;
+pub(crate) use errors::Scope;
+pub(crate) use needs::lacking;
+pub use needs::{required, wanted};
+pub use profile::{DeviceClass, DeviceProfile};
 
 /// There is none elsewhere than on Linux.
 #[cfg(not(target_os = "linux"))]
@@ -25,7 +29,3 @@ impl Awake {
         match *self {}
     }
 }
-pub(crate) use errors::Scope;
-pub(crate) use needs::lacking;
-pub use needs::{required, wanted};
-pub use profile::{DeviceClass, DeviceProfile};

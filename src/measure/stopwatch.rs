@@ -14,8 +14,10 @@ pub struct Stopwatch {
     queue: wgpu::Queue,
     clock: Clock,
     stamps: Option<Stamps>,
-    /// An empty submit and the wait for it, in nanoseconds: what is typical, and the least.
-    empty_submit: [f64; 2],
+    /// An empty submit and the wait for it, in nanoseconds.
+    empty_submit: f64,
+    /// The least that one took.
+    least_empty_submit: f64,
 }
 
 #[derive(Debug)]
@@ -37,10 +39,11 @@ impl Stopwatch {
     /// [`Error::Device`] if the device does not do its work.
     pub fn new(device: &wgpu::Device, queue: &wgpu::Queue) -> Result<Self> {
         let stamps = device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| Stamps::new(device, queue));
-        let mut watch = Self { device: device.clone(), queue: queue.clone(), clock: Clock::Wall, stamps, empty_submit: [0.0; 2] };
+        let (device, queue) = (device.clone(), queue.clone());
+        let mut watch = Self { device, queue, clock: Clock::Wall, stamps, empty_submit: 0.0, least_empty_submit: 0.0 };
         let mut empty: Vec<f64> = (0..9).map(|_| watch.wall(&mut |_| {})).collect::<Result<_>>()?;
         empty.sort_by(f64::total_cmp);
-        watch.empty_submit = [empty[empty.len() / 2], empty[0]];
+        (watch.empty_submit, watch.least_empty_submit) = (empty[empty.len() / 2], empty[0]);
         if watch.stamps.is_some() && watch.stamps_are_real()? {
             watch.clock = Clock::Timestamps;
         }
@@ -60,7 +63,7 @@ impl Stopwatch {
 
     /// An empty submit and the wait for it, in nanoseconds.
     pub fn empty_submit(&self) -> f64 {
-        self.empty_submit[0]
+        self.empty_submit
     }
 
     /// Nanoseconds until a few bytes are in the host's memory: a submit that copies them, and the wait for their mapping.
@@ -136,7 +139,7 @@ impl Stopwatch {
     /// The work's part of a submit by the host's clock. Taken off is the least that an empty submit took: what it takes
     /// typically is, on a machine that did other work just then, more than this whole submit.
     fn work_of(&self, wall: f64) -> f64 {
-        let work = wall - self.empty_submit[1];
+        let work = wall - self.least_empty_submit;
         if work > 0.0 { work } else { wall }
     }
 
@@ -155,14 +158,14 @@ impl Stopwatch {
             pass.set_bind_group(0, &group, &[]);
             (0..repeats).for_each(|_| pass.dispatch_workgroups(8, 1, 1));
         };
+        let stamped = |repeats: u32| -> Result<f64> { Ok(self.passes(1, &mut |_, pass| record(repeats, pass))?[0]) };
+        stamped(16)?; // the device may have to wake
         let (mut few, mut many, mut wall) = (f64::INFINITY, f64::INFINITY, f64::INFINITY);
-        // The least of several: one may have met something else. The first is of a device that has to wake.
-        for i in 0..4 {
-            let times = [self.passes(1, &mut |_, pass| record(2, pass))?[0], self.passes(1, &mut |_, pass| record(16, pass))?[0]];
-            let by_host = self.work_of(self.wall(&mut |pass| record(16, pass))?);
-            if i > 0 {
-                (few, many, wall) = (few.min(times[0]), many.min(times[1]), wall.min(by_host));
-            }
+        // The least of three: one may have met something else.
+        for _ in 0..3 {
+            few = few.min(stamped(2)?);
+            many = many.min(stamped(16)?);
+            wall = wall.min(self.work_of(self.wall(&mut |pass| record(16, pass))?));
         }
         // Wide margins: others may be using the machine.
         let real = few > 0.0 && many > 3.0 * few && many < 2.0 * wall + 1e5 && many > 0.1 * wall;
