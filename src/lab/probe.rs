@@ -53,25 +53,21 @@ impl<'a> Probe<'a> {
         Ok(Self { watch, pipeline, group })
     }
 
-    fn time(&self, groups: u32, repeats: u32) -> Result<f64> {
-        self.watch.time(&mut |pass| {
-            pass.set_pipeline(&self.pipeline);
-            pass.set_bind_group(0, &self.group, &[]);
-            (0..repeats).for_each(|_| pass.dispatch_workgroups(groups, 1, 1));
-        })
+    fn record(&self, pass: &mut wgpu::ComputePass<'_>, groups: u32, repeats: u32) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.group, &[]);
+        (0..repeats).for_each(|_| pass.dispatch_workgroups(groups, 1, 1));
     }
 
     /// The best nanoseconds of a dispatch out of several samples of some milliseconds.
     fn ns(&self, groups: u32) -> Result<f64> {
-        let mut repeats = 1u32;
-        while self.time(groups, repeats)? < 1e6 && repeats < 1024 {
-            repeats *= 2;
-        }
+        let repeats = self.watch.repeats(1e6, &mut |pass, repeats| self.record(pass, groups, repeats))?;
         let mut best = f64::INFINITY;
         // Many short samples: between those of others that use the machine some are undisturbed.
         let start = Instant::now();
         for sample in 0..30 {
-            best = best.min(self.time(groups, repeats)? / f64::from(repeats));
+            let ns = self.watch.time(&mut |pass| self.record(pass, groups, repeats))?;
+            best = best.min(ns / f64::from(repeats));
             if sample >= 4 && start.elapsed() > ENOUGH {
                 break;
             }

@@ -72,9 +72,6 @@ pub enum Stage {
     Time,
 }
 
-/// Dispatches in one sample at the most: more would be a command buffer without bounds.
-const MOST_REPEATS: u32 = 4096;
-
 /// Bytes that are written to push everything else out of the caches.
 const FLUSH: u64 = 64 << 20;
 
@@ -259,7 +256,7 @@ fn race(
     let least = options.sample.as_nanos() as f64;
     for t in timed.iter_mut() {
         tell(Stage::Time, t.variant);
-        t.repeats = calibrate(watch, &t.candidate, least)?;
+        t.repeats = watch.repeats(least, &mut |pass, repeats| t.candidate.dispatch(pass, repeats))?;
     }
     let rounds = options.rounds.max(1);
     for round in 0..3 * rounds {
@@ -288,23 +285,6 @@ fn steady(timed: &[Timed<'_>]) -> bool {
     let times = timed.iter().filter_map(|t| Times::of(&t.samples, t.repeats));
     let best = times.min_by(|a, b| a.median.total_cmp(&b.median));
     best.is_none_or(|t| t.p90 - t.p10 <= 0.2 * t.median)
-}
-
-/// Dispatches that take `least` nanoseconds.
-pub(super) fn calibrate(watch: &Stopwatch, candidate: &Candidate, least: f64) -> Result<u32> {
-    let mut repeats = 1u32;
-    loop {
-        let time = || watch.time(&mut |pass| candidate.dispatch(pass, repeats));
-        let mut ns = time()?;
-        if ns >= least {
-            ns = ns.min(time()?); // one alone may have met something else
-        }
-        if ns >= least || repeats >= MOST_REPEATS {
-            return Ok(repeats);
-        }
-        let factor = if ns > 0.0 { (1.2 * least / ns).clamp(2.0, 16.0) } else { 16.0 };
-        repeats = ((f64::from(repeats) * factor).ceil() as u32).min(MOST_REPEATS);
-    }
 }
 
 /// Times single dispatches, each after writing more than the caches hold.

@@ -244,20 +244,14 @@ pub fn profile(session: &mut Session, input: Input<'_>, options: &RunOptions) ->
 /// Samples of each step by the host's clock, at least 2 ms each.
 fn alone(session: &Session, watch: &Stopwatch, options: &RunOptions) -> Result<Vec<Vec<f64>>> {
     let count = session.plan().steps.len();
-    let time = |i: usize, repeats: u32| watch.time(&mut |pass| session.record_step(pass, i, repeats));
-    let mut repeats = Vec::new();
-    for i in 0..count {
-        let mut n = 1u32;
-        while n < 1024 && time(i, n)? < 2e6 {
-            n *= 2;
-        }
-        repeats.push(n);
-    }
+    let repeats = |i| watch.repeats(2e6, &mut |pass, repeats| session.record_step(pass, i, repeats));
+    let repeats: Vec<u32> = (0..count).map(repeats).collect::<Result<_>>()?;
     let (mut samples, start) = (vec![Vec::new(); count], Instant::now());
     let rounds = RunOptions { runs: options.runs.min(9), ..*options };
     while more(samples.first().map_or(0, Vec::len), start, &rounds) {
         for (i, samples) in samples.iter_mut().enumerate() {
-            samples.push(time(i, repeats[i])? / f64::from(repeats[i]));
+            let ns = watch.time(&mut |pass| session.record_step(pass, i, repeats[i]))?;
+            samples.push(ns / f64::from(repeats[i]));
         }
     }
     Ok(samples)

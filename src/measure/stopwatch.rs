@@ -32,6 +32,9 @@ struct Stamps {
 /// Passes that one submit can have timestamps for.
 const PASSES: u32 = 512;
 
+/// Dispatches in one sample at the most: more would be a command buffer without bounds.
+const MOST_REPEATS: u32 = 4096;
+
 impl Stopwatch {
     /// A stopwatch on a device, with the better clock that it has.
     ///
@@ -97,6 +100,27 @@ impl Stopwatch {
         match self.clock {
             Clock::Timestamps => Ok(self.passes(1, &mut |_, pass| record(pass))?[0]),
             Clock::Wall => self.wall(record).map(|ns| self.work_of(ns)),
+        }
+    }
+
+    /// How often a piece of work must be in a pass for that to take `least` nanoseconds; 4096 times at the most. `record` is
+    /// called with that number.
+    ///
+    /// # Errors
+    /// As [`Stopwatch::time`].
+    pub(crate) fn repeats(&self, least: f64, record: &mut dyn FnMut(&mut wgpu::ComputePass<'_>, u32)) -> Result<u32> {
+        let mut repeats = 1u32;
+        loop {
+            let mut time = || self.time(&mut |pass| record(pass, repeats));
+            let mut ns = time()?;
+            if ns >= least {
+                ns = ns.min(time()?); // one alone may have met something else
+            }
+            if ns >= least || repeats >= MOST_REPEATS {
+                return Ok(repeats);
+            }
+            let factor = if ns > 0.0 { (1.2 * least / ns).clamp(2.0, 16.0) } else { 16.0 };
+            repeats = ((f64::from(repeats) * factor).ceil() as u32).min(MOST_REPEATS);
         }
     }
 
