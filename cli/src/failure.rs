@@ -34,6 +34,15 @@ impl Failure {
     pub fn new(message: impl Into<String>) -> Self {
         Failure::Fatal(message.into())
     }
+
+    /// The same failure with another thing to do.
+    #[must_use]
+    pub fn with_next(self, next: &str) -> Self {
+        match self {
+            Failure::Fatal(message) => Failure::Fatal(format!("{message}\nnext: {next}")),
+            Failure::ClosedPipe => self,
+        }
+    }
 }
 
 impl From<mobilenet_wgpu::Error> for Failure {

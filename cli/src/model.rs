@@ -50,7 +50,9 @@ fn resolve(options: &ModelOptions) -> Outcome<(Source, bool)> {
         return Ok((named(&name, "MOBILENET_MODEL")?, true));
     }
     match Config::load()?.default_model {
-        Some(name) => Ok((named(&name, "the configured default model")?, true)),
+        Some(name) => named(&name, "the configured default model").map(|source| (source, true)).map_err(|failure| {
+            failure.with_next(&format!("another --model, or `mobilenet models --set-default {BUILTIN}` to go back to the built-in one"))
+        }),
         None => Ok((Source::Builtin, false)),
     }
 }
@@ -143,14 +145,16 @@ fn open_pytorch(path: &Path, options: &LoadOptions) -> Outcome<Model> {
     Model::from_bytes(converted.bytes, &options).map_err(|error| Failure::new(format!("{}: {error}", path.display())))
 }
 
+/// The built-in model.
 #[cfg(feature = "builtin-model")]
-fn builtin(options: &LoadOptions) -> Outcome<Model> {
+pub fn builtin(options: &LoadOptions) -> Outcome<Model> {
     const BYTES: &[u8] = include_bytes!("../builtin/mobilenet_v2_cifar10.safetensors");
     Ok(Model::from_bytes(BYTES, options)?)
 }
 
+/// Says that there is no built-in model.
 #[cfg(not(feature = "builtin-model"))]
-fn builtin(_: &LoadOptions) -> Outcome<Model> {
+pub fn builtin(_: &LoadOptions) -> Outcome<Model> {
     Err(Failure::new("this program was built without its model (feature `builtin-model`)\nnext: --model FILE.safetensors"))
 }
 

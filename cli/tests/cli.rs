@@ -159,6 +159,9 @@ fn the_model_is_the_one_that_is_wished_for_first() {
     assert_eq!(model(&["--model", "builtin"], &configured), "builtin");
     let both = [configured[0], ("MOBILENET_MODEL", "builtin")];
     assert_eq!(model(&[], &both), "builtin", "the variable comes before the configured default");
+    std::fs::remove_dir_all(own).unwrap();
+    let ran = mobilenet_with(["inspect"], &configured, b"");
+    assert!(ran.code == 2 && ran.err.contains("--set-default builtin"), "a default that is gone: {}", ran.err);
 }
 
 /// `models` marks what `scripts/imagenet` made, and as the default where it is.
@@ -451,7 +454,8 @@ fn a_browsers_record_plans_for_its_device() {
     let folder = Folder::new();
     folder.write("browser.json", record.to_string().as_bytes());
     let file = folder.join("browser.json");
-    let ran = mobilenet(["plan", "--device", "web", "--json", "--model", "builtin", "--tuning", file.to_str().unwrap()]);
+    // At this size it has layers of the record.
+    let ran = mobilenet(["plan", "--device", "web", "--json", "--model", "builtin", "--size", "16x16", "--tuning", file.to_str().unwrap()]);
     assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{ran:?}");
     let plan: Value = serde_json::from_str(&ran.out).unwrap();
     let steps = plan["plan"]["steps"].as_array().unwrap();
