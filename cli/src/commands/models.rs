@@ -57,7 +57,7 @@ const KNOWN: [Known; 13] = [
     Known { name: "timm/mobilenetv2_100.ra_in1k", v1: false, width: 1.0, resolution: 224, top1: 73.0, licence: "Apache-2.0" },
     Known { name: "timm/mobilenetv2_140.ra_in1k", v1: false, width: 1.4, resolution: 224, top1: 76.5, licence: "Apache-2.0" },
     Known { name: TORCHVISION, v1: false, width: 1.0, resolution: 224, top1: 71.9, licence: "BSD-3-Clause" },
-    Known { name: model::BUILTIN, v1: false, width: 0.5, resolution: 32, top1: f32::NAN, licence: "MIT OR Apache-2.0" },
+    Known { name: model::BUILTIN, v1: false, width: 0.75, resolution: 32, top1: f32::NAN, licence: "MIT OR Apache-2.0" },
 ];
 
 /// Not on the hub: `scripts/imagenet` brings it and makes it the default.
@@ -202,6 +202,15 @@ mod tests {
         is("google/mobilenet_v1_1.0_224", 424, 569);
         is("google/mobilenet_v2_0.35_96", 166, 11);
         assert!(row(model::BUILTIN).default && row(model::BUILTIN).cached == cfg!(feature = "builtin-model"));
+    }
+
+    #[cfg(feature = "builtin-model")]
+    #[test]
+    fn the_built_in_model_is_as_the_table_says() {
+        let row = KNOWN.iter().find(|known| known.name == model::BUILTIN).unwrap();
+        let model = model::builtin(&Default::default()).unwrap();
+        let config = model.config().unwrap();
+        assert_eq!((config.width(), config.input), (row.width, [row.resolution; 2]));
     }
 
     #[test]
